@@ -1,0 +1,83 @@
+"""The errors of a job, as they stand in its row: one for each attempt that failed, was lost, or could not begin."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext_lazy
+
+from .display import duration, moment, storable
+
+__all__ = ["FailedAttempt", "failed_attempts"]
+
+KINDS = {
+    "lost": gettext_lazy("process lost"),
+    "parked": gettext_lazy("unknown task"),
+    "soft_timeout": gettext_lazy("soft time limit"),
+    "timeout": gettext_lazy("time limit"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """One error, as it is shown. ended: when; lasted: how long the attempt took."""
+
+    number: Any
+    exception: str
+    traceback: str
+    kind: Any
+    worker: str
+    worker_url: str | None
+    ended: str
+    lasted: str
+
+    @property
+    def name(self) -> str:
+        """The exception's name without its module."""
+        return self.exception.rpartition(".")[2]
+
+    @property
+    def summary(self) -> str:
+        """The last line of the traceback, which is what the exception says."""
+        lines = self.traceback.strip().splitlines()
+        return lines[-1] if lines else self.exception
+
+
+def failed_attempts(errors: Any, worker_url: Callable[[str], str | None]) -> Iterator[FailedAttempt]:
+    """Yield the errors of a row, the latest first. A row that was damaged gives what it can."""
+    for entry in reversed(errors if isinstance(errors, list) else [errors]):
+        yield _read(entry if isinstance(entry, Mapping) else {"traceback": entry}, worker_url)
+
+
+def _read(entry: Mapping[str, Any], worker_url: Callable[[str], str | None]) -> FailedAttempt:
+    started_at, finished_at = _moment(entry.get("started_at")), _moment(entry.get("finished_at"))
+    worker = _text(entry.get("worker"))
+    return FailedAttempt(
+        number=entry.get("attempt", ""),
+        exception=_text(entry.get("exception")),
+        traceback=_text(entry.get("traceback")),
+        kind=KINDS.get(_text(entry.get("kind")), ""),
+        worker=worker,
+        worker_url=worker_url(worker) if worker else None,
+        ended=moment(finished_at) if finished_at else "",
+        lasted=duration(_seconds_between(started_at, finished_at)),
+    )
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else storable(str(value))
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    if start is None or end is None or (start.tzinfo is None) != (end.tzinfo is None):
+        return None
+    return (end - start).total_seconds()

@@ -1,0 +1,126 @@
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.contrib.admin import ModelAdmin, ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import flatten_fieldsets, quote
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.text import capfirst
+
+from .backends import BACKEND_VAR, backend_aliases, chosen_database, databases
+from .display import link
+from .pagination import BoundedPaginator, TasksChangeList
+
+if TYPE_CHECKING:
+    BaseAdmin = ModelAdmin[Any]
+else:
+    BaseAdmin = ModelAdmin
+
+__all__ = ["TasksAdmin"]
+
+
+class TasksAdmin(BaseAdmin):
+    """Shows one of the queue's tables, in whichever database it is. Nothing is added or changed by hand."""
+
+    list_per_page = 100
+    list_max_show_all = 100
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    sortable_by = ()
+
+    class Media:
+        css = {"all": ["django_tasks_q/admin.css"]}
+
+    # what may be done
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    # what is shown
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).using(chosen_database(request))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Return the row with this key from whichever database holds it, or None."""
+        for using in dict.fromkeys([chosen_database(request), *databases()]):
+            row = self.find(object_id, using).first()
+            if row is not None:
+                return row
+        return None
+
+    def find(self, object_id: Any, using: str) -> QuerySet[Any]:
+        """Return the rows with this key: one or none. What cannot be a key has none."""
+        rows: QuerySet[Any] = self.model._default_manager.using(using)
+        try:
+            key = self.opts.pk.to_python(object_id)
+        except ValidationError:
+            return rows.none()
+        return rows.none() if "\0" in str(key) else rows.filter(pk=key)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        return super().changelist_view(request, {**title, **(extra_context or {})})
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        return super().render_change_form(request, context | self.details(request, obj), add, change, form_url, obj)
+
+    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what the page of one row shows beside its fields."""
+        return {}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return TasksChangeList
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> "Paginator[Any]":
+        # The history of an object is paged as well, and is another table.
+        if queryset.model is not self.model:
+            return super().get_paginator(request, queryset, *args, **kwargs)
+        return BoundedPaginator(queryset, *args, **kwargs)
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Allow the filters only: Django would let any column be searched, with or without an index."""
+        choices: Any = self.get_list_filter(request)
+        if lookup not in {choice.parameter_name for choice in choices}:
+            raise IncorrectLookupParameters
+        return True
+
+    # links
+
+    def url(self, model: type[Model], view: str, *args: Any, **query: Any) -> str | None:
+        """Return the address of a page of this site, or None where the site does not show the model."""
+        if not self.admin_site.is_registered(model):
+            return None
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}"
+        address = reverse(name, args=[quote(value) for value in args], current_app=self.admin_site.name)
+        return f"{address}?{urlencode(query)}" if query else address
+
+    def list_link(self, model: type[Model], text: object, backend: str, **query: Any) -> str:
+        """Return a link to a list, narrowed to a backend where TASKS has several."""
+        if len(backend_aliases()) > 1:
+            query[BACKEND_VAR] = backend
+        return link(self.url(model, "changelist", **query), text)

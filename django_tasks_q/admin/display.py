@@ -1,0 +1,134 @@
+"""How values are shown. Whatever a task or a user wrote is text: it is escaped, never trusted."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+
+__all__ = [
+    "NOTHING",
+    "badge",
+    "below",
+    "block",
+    "code",
+    "duration",
+    "json_block",
+    "link",
+    "moment",
+    "names",
+    "shortened",
+    "size",
+    "storable",
+]
+
+NOTHING = "—"
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+LONGEST_LINE = 100
+
+
+def storable(text: str) -> str:
+    """Return a text that can be sent: a lone surrogate, which JSON may hold, cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time with two or three significant digits: 350 ms, 1.24 s, 2 min 5 s, 3 h 4 min, 2 d 3 h."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 0.001:
+        return _("<1 ms")
+    if seconds < 0.9995:
+        return _("%d ms") % round(seconds * 1_000)
+    if seconds < 59.995:
+        return _("%s s") % f"{seconds:.3g}"
+    return _long_duration(round(seconds))
+
+
+def _long_duration(seconds: int) -> str:
+    if seconds < HOUR:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": seconds // MINUTE, "seconds": seconds % MINUTE}
+    if seconds < DAY:
+        return _("%(hours)d h %(minutes)d min") % {"hours": seconds // HOUR, "minutes": seconds % HOUR // MINUTE}
+    return _("%(days)d d %(hours)d h") % {"days": seconds // DAY, "hours": seconds % DAY // HOUR}
+
+
+def moment(value: datetime | None) -> str:
+    """Return how long ago a moment was, or how far ahead it is; the exact moment stands in the title."""
+    if value is None:
+        return NOTHING
+    local = timezone.localtime(value) if timezone.is_aware(value) else value
+    exact = f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1_000:03d} {local:%Z}".rstrip()
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, _distance(value))
+
+
+def _distance(value: datetime) -> str:
+    seconds = (datetime.now(value.tzinfo) - value).total_seconds()
+    if abs(seconds) < 1:
+        return _("now")
+    return (_("%s ago") if seconds > 0 else _("in %s")) % _coarse(abs(seconds))
+
+
+def _coarse(seconds: float) -> str:
+    """Return a length of time in one unit."""
+    if seconds < MINUTE:
+        return _("%d s") % seconds
+    if seconds < HOUR:
+        return _("%d min") % (seconds // MINUTE)
+    if seconds < 2 * DAY:
+        return _("%d h") % (seconds // HOUR)
+    return _("%d d") % (seconds // DAY)
+
+
+def size(number: int | None) -> str:
+    """Return a number of bytes as megabytes or what fits."""
+    return filesizeformat(number) if number else NOTHING
+
+
+def badge(name: str, label: object) -> SafeString:
+    """Return a status as a coloured label; the name chooses the colour."""
+    return format_html('<span class="tasksq-badge tasksq-{}">{}</span>', name.lower(), label)
+
+
+def below(value: object, text: object) -> SafeString:
+    """Return a value with something smaller to say about it on a second line."""
+    return format_html('{}<span class="tasksq-below quiet">{}</span>', value, text)
+
+
+def code(text: str) -> SafeString:
+    return format_html("<code>{}</code>", storable(text))
+
+
+def block(text: str) -> SafeString:
+    """Return a text of several lines as it is."""
+    return format_html('<pre class="tasksq-block">{}</pre>', storable(text))
+
+
+def json_block(value: Any) -> SafeString:
+    """Return a value as JSON: on one line where it fits, else indented."""
+    short = json.dumps(value, ensure_ascii=False, default=str)
+    return block(short if len(short) <= LONGEST_LINE else json.dumps(value, ensure_ascii=False, default=str, indent=2))
+
+
+def shortened(text: str, longest: int = LONGEST_LINE) -> str:
+    """Return the beginning of a text; the whole of it stands in the title."""
+    text = storable(text)
+    if len(text) <= longest:
+        return text
+    return format_html('<span title="{}">{}</span>', text, Truncator(text).chars(longest))
+
+
+def link(url: str | None, text: object) -> str:
+    """Return a link, or only its text where there is no page."""
+    return format_html('<a href="{}">{}</a>', url, text) if url else str(text)
+
+
+def names(values: Any) -> str:
+    """Return a list of names, as it stands in a row."""
+    found = values if isinstance(values, list | tuple) else [values]
+    return ", ".join(storable(str(value)) for value in found)

@@ -1,0 +1,110 @@
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ..lifecycle import JobStatus
+from ..models import Job, Worker
+from ..monitoring.workers import WorkerState, workers
+from .backends import backends_in
+from .base import TasksAdmin
+from .display import badge, below, code, link, moment, names, size, storable
+from .filters import BackendFilter, WorkerStatusFilter
+from .pagination import TasksChangeList
+
+__all__ = ["WorkerAdmin"]
+
+# How many of the jobs that a worker runs are listed with it.
+MOST_JOBS = 100
+
+
+class WorkerChangeList(TasksChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        states = states_in(self.queryset.db)
+        for row in self.result_list:
+            row.now = states.get(row.pk)
+
+
+class WorkerAdmin(TasksAdmin):
+    """The workers, those that run first."""
+
+    ordering = (F("stopped_at").desc(nulls_first=True), "pk")
+    list_display = ("name", "state", "queue_names", "jobs", "finished", "used_memory", "heartbeat")
+    list_display_links = ("name",)
+    list_filter = (WorkerStatusFilter, BackendFilter)
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    "state", "queue_names", "jobs", "finished", "used_memory", "started",
+                    "heartbeat", "stopped", "host", "pid", "backend",
+                )
+            },
+        ),
+    )  # fmt: skip
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return WorkerChangeList
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.now = states_in(row._state.db).get(row.pk)
+        return row
+
+    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        held: QuerySet[Job] = Job.objects.using(row._state.db).filter(status=JobStatus.RUNNING, worker_id=row.pk)
+        rows = held.only("task_path", "last_attempted_at", "attempt").order_by("pk")[:MOST_JOBS]
+        links = ((job, link(self.url(Job, "change", job.pk), storable(str(job)))) for job in rows)
+        return {"running_jobs": [(job, address, moment(job.last_attempted_at)) for job, address in links]}
+
+    @admin.display(description=_("worker"))
+    def name(self, row: Worker) -> str:
+        return code(row.pk)
+
+    @admin.display(description=_("state"))
+    def state(self, row: Any) -> str:
+        """Alive or not, by the heartbeat and the database's clock."""
+        if row.now is not None and row.now.stale:
+            return badge("stale", _("Stale"))
+        if row.now is not None and row.now.alive and row.idle:
+            return badge("idle", _("Online, idle"))
+        return badge(row.status, row.get_status_display())
+
+    @admin.display(description=_("queues"))
+    def queue_names(self, row: Worker) -> Any:
+        listed = names(row.queues) or _("all")
+        return below(listed, _("except %s") % names(row.excluded_queues)) if row.excluded_queues else listed
+
+    @admin.display(description=_("running"))
+    def jobs(self, row: Worker) -> str:
+        """How many jobs it runs, of how many it can."""
+        text = _("%(running)d of %(concurrency)d") % {"running": row.running, "concurrency": row.concurrency}
+        return self.list_link(Job, text, row.backend, worker=row.pk) if row.running else text
+
+    @admin.display(description=_("memory"))
+    def used_memory(self, row: Worker) -> str:
+        return size(row.memory)
+
+    @admin.display(description=_("started"))
+    def started(self, row: Worker) -> str:
+        return moment(row.started_at)
+
+    @admin.display(description=_("last heartbeat"))
+    def heartbeat(self, row: Worker) -> str:
+        return moment(row.heartbeat_at)
+
+    @admin.display(description=_("stopped"))
+    def stopped(self, row: Worker) -> str:
+        return moment(row.stopped_at)
+
+
+def states_in(using: str) -> dict[str, WorkerState]:
+    """Return the workers of a database, by id, as they are now."""
+    return {state.id: state for alias in backends_in(using) for state in workers(alias)}

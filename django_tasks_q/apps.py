@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+__all__ = ["TasksQConfig"]
+
+
+class TasksQConfig(AppConfig):
+    name = "django_tasks_q"
+    verbose_name = _("Tasks")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Checks and receivers must not be imported before the registry is ready.
+        from . import checks  # noqa: F401, PLC0415
+        from .compat import register_framework  # noqa: PLC0415
+
+        register_framework()

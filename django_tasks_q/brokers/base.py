@@ -1,0 +1,319 @@
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+from django.utils import timezone
+
+from ..lifecycle import JobStatus
+from .operator import JOB, OperatorVerbs, marks
+from .values import ClaimedJob, JobSpec, Outcome, Recorded
+
+__all__ = ["Broker"]
+
+T = TypeVar("T")
+
+ENQUEUED = (
+    "id", "queue_name", "priority", "task_path", "args", "kwargs", "options", "metadata", "run_after", "enqueued_at",
+    "due_at", "status",
+)  # fmt: skip
+CLAIMED = (
+    "id", "queue_name", "priority", "task_path", "args", "kwargs", "options", "metadata", "errors", "run_after",
+    "enqueued_at", "started_at", "attempt", "failures", "losses",
+)  # fmt: skip
+# What a job takes along into the history as it is.
+KEPT = (
+    "id", "backend", "queue_name", "priority", "task_path", "args", "kwargs", "options", "metadata", "run_after",
+    "enqueued_at", "attempt", "worker_id",
+)  # fmt: skip
+# Characters of payload in one statement. MySQL takes 16 MiB by default; escaping may make four of each.
+LARGEST_BATCH = 2 * 1_048_576
+# Seconds for which a worker waits for a row: another one may have been frozen with it in its hands.
+LONGEST_LOCK_WAIT = 5
+
+
+class Broker(OperatorVerbs):
+    """The only code that changes jobs and results.
+
+    A broker is bound to a backend (`alias`), its options, and the database alias (`using`) that holds the tables. Each
+    verb is one transaction, or part of the caller's. Rows change hands only under a lock, and whatever a worker
+    records carries its fence: the job must still be RUNNING under that worker and that attempt.
+    """
+
+    # Where several sessions may claim at once.
+    skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
+    by_due_at: ClassVar[str] = ""
+    bulk_size: ClassVar[int] = 1_000
+
+    # enqueue
+
+    def enqueue(self, specs: Sequence[JobSpec]) -> None:
+        """Insert jobs, as part of the caller's transaction: one statement for each thousand."""
+        with self.connection.cursor() as cursor:
+            for batch in _batches(specs, lambda spec: len(spec.args) + len(spec.kwargs), self.bulk_size):
+                self._insert(cursor, batch)
+
+    def _insert(self, cursor: Any, specs: Sequence[JobSpec]) -> None:
+        rows = [self._spec_values(spec) for spec in specs]
+        if len(rows) == 1:
+            cursor.execute(self._insert_sql, rows[0])
+        else:
+            self._insert_many(cursor, rows)
+
+    def _insert_many(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+        cursor.executemany(self._insert_sql, rows)
+
+    @cached_property
+    def _insert_sql(self) -> str:
+        return (
+            f"INSERT INTO django_tasks_q_job ({', '.join(ENQUEUED)},"
+            " backend, attempt, failures, losses, errors, reason)"
+            f" VALUES ({', '.join(['%s'] * len(ENQUEUED))}, {self._literal(self.alias)}, 0, 0, 0, '[]', '')"
+        )
+
+    def _spec_values(self, spec: JobSpec) -> tuple[Any, ...]:
+        return (
+            self.to_key(spec.id),
+            spec.queue_name,
+            spec.priority,
+            spec.task_path,
+            spec.args,
+            spec.kwargs,
+            spec.options,
+            spec.metadata,
+            self._to_moment(spec.run_after),
+            self._to_moment(spec.enqueued_at),
+            self._to_moment(spec.run_after) if spec.status == JobStatus.SCHEDULED else None,
+            str(spec.status),
+        )
+
+    # claim
+
+    def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
+        """Make up to `limit` READY jobs of a queue this worker's, by priority, then age. A paused queue gives none."""
+        raise NotImplementedError
+
+    def ready_queues(self) -> list[str]:
+        """Return the names of the queues that have READY jobs, by skipping from one to the next in the index."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(_READY_QUEUES, [self.alias, self.alias])
+            return [row[0] for row in cursor.fetchall()]
+
+    def next_due(self) -> float | None:
+        """Return the seconds until the first SCHEDULED job is due, 0 or less where it is; None where there is none."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT due_at, {self.now_sql} {_FIRST_SCHEDULED}", [self.alias])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        wait: timedelta = self._from_moment(row[0]) - self._from_moment(row[1])
+        return wait.total_seconds()
+
+    def promote(self, limit: int = 1_000) -> int:
+        """Make up to `limit` SCHEDULED jobs READY whose time has come; return how many."""
+        with self.transaction(durable=False), self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id FROM django_tasks_q_job{self.by_due_at} WHERE backend = %s AND status = 'SCHEDULED'"
+                f" AND due_at <= {self.now_sql} ORDER BY due_at LIMIT %s {self.skip_locked}",
+                [self.alias, limit],
+            )
+            keys = [row[0] for row in cursor.fetchall()]
+            if keys:
+                cursor.execute(
+                    f"UPDATE django_tasks_q_job{self.by_key} SET status = 'READY', reason = ''"
+                    f" WHERE id IN ({marks(keys)})",
+                    keys,
+                )
+        return len(keys)
+
+    # finish
+
+    def finish(self, worker_id: str, outcomes: Sequence[Outcome]) -> Recorded:
+        """Record how jobs ended: final ones move to the history, the others go back to the queue.
+
+        What is not this worker's any more (see the class) is left alone and missing from the answer.
+        """
+        # Once each, and in the order of their keys, so that two sessions lock the same rows in the same order.
+        ordered = sorted({outcome.id: outcome for outcome in outcomes}.values(), key=lambda outcome: outcome.id)
+        final = [outcome for outcome in ordered if outcome.is_final]
+        again = [outcome for outcome in ordered if not outcome.is_final]
+        with self.transaction():
+            finished = [key for batch in _batches(final, _weight) for key in self._move_to_history(worker_id, batch)]
+            retried = [key for batch in _batches(again, _weight) for key in self._hand_back(worker_id, batch)]
+        return Recorded(frozenset(finished), frozenset(retried))
+
+    def release(self, worker_id: str, jobs: Iterable[ClaimedJob], *, reason: str = "") -> int:
+        """Make jobs READY that this worker claimed and never started, without charging an attempt."""
+        now = timezone.now()
+        outcomes = [
+            Outcome(job.id, job.attempt, JobStatus.READY, now, now, charged=False, reason=reason) for job in jobs
+        ]
+        return len(self.finish(worker_id, outcomes).retried)
+
+    def held_by(self, worker_id: str, *, limit: int = 1_000, but: Iterable[uuid.UUID] = ()) -> list[ClaimedJob]:
+        """Return the jobs that are RUNNING under a worker, except those in `but`."""
+        known = set(but)
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {self._claimed_columns} FROM django_tasks_q_job j"
+                f" WHERE status = 'RUNNING' AND worker_id = %s ORDER BY id LIMIT %s",
+                [worker_id, limit + len(known)],
+            )
+            jobs = [self._claimed(row) for row in cursor.fetchall()]
+        return [job for job in jobs if job.id not in known]
+
+    def is_recorded(self, worker_id: str, outcome: Outcome) -> bool:
+        """Say whether the history holds this very run: a commit may succeed although its connection broke."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM django_tasks_q_result WHERE id = %s AND worker_id = %s AND attempt = %s",
+                [self.to_key(outcome.id), worker_id, outcome.attempt],
+            )
+            return cursor.fetchone() is not None
+
+    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+        rows = self._still_owned(worker_id, outcomes)
+        if not rows:
+            return []
+        source, keys = json.dumps(rows), [row["id"] for row in rows]
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO django_tasks_q_result ({self._history_columns}) SELECT {self._history_values}"
+                f" FROM {self.outcome_rows} JOIN django_tasks_q_job j ON j.id = {self.outcome_key}",
+                [source],
+            )
+        self._delete(keys, JOB)
+        return [self.from_key(key) for key in keys]
+
+    def _hand_back(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+        rows = self._still_owned(worker_id, outcomes)
+        if rows:
+            with self.connection.cursor() as cursor:
+                cursor.execute(self._hand_back_sql, [json.dumps(rows)])
+        return [self.from_key(row["id"]) for row in rows]
+
+    def _still_owned(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+        """Lock the jobs of these outcomes and return the outcomes whose fence holds, as rows."""
+        rows = {self.to_key(outcome.id): self._outcome_row(outcome) for outcome in outcomes}
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT id, attempt FROM django_tasks_q_job{self.by_key} WHERE id IN ({marks(rows)})"
+                f" AND worker_id = %s AND status = 'RUNNING' ORDER BY id {self.lock_rows}",
+                [*sorted(rows), worker_id],
+            )
+            held = {str(key): attempt for key, attempt in cursor.fetchall()}
+        return [row for key, row in rows.items() if held.get(str(key)) == row["attempt"]]
+
+    def _outcome_row(self, outcome: Outcome) -> dict[str, Any]:
+        return {
+            "id": str(self.to_key(outcome.id)),
+            "attempt": outcome.attempt,
+            "status": str(outcome.status),
+            "started_at": self._moment_text(outcome.started_at),
+            "finished_at": self._moment_text(outcome.finished_at),
+            "return_value": outcome.return_value,
+            "error": outcome.error,
+            "due_at": self._moment_text(outcome.finished_at + timedelta(seconds=outcome.retry_in))
+            if outcome.status == JobStatus.SCHEDULED
+            else None,
+            "failed": int(outcome.failed),
+            "lost": int(outcome.lost),
+            "uncharged": int(not outcome.charged),
+            "reason": outcome.reason[:500],
+        }
+
+    # What vendors differ in.
+
+    # Rows of outcomes, made from one JSON parameter, under the name o; and their key, to compare with a job's.
+    outcome_rows: ClassVar[str]
+    outcome_key: ClassVar[str] = "o.id"
+    # The errors of job j, with the one of outcome o appended and at most options.max_errors of them.
+    appended_errors: str
+    return_value: ClassVar[str] = "o.return_value"
+
+    @property
+    def _hand_back_sql(self) -> str:
+        raise NotImplementedError
+
+    @cached_property
+    def _history_columns(self) -> str:
+        return ", ".join([*KEPT, *self._history_expressions])
+
+    @cached_property
+    def _history_values(self) -> str:
+        return ", ".join([*(f"j.{name}" for name in KEPT), *self._history_expressions.values()])
+
+    @cached_property
+    def _history_expressions(self) -> dict[str, str]:
+        return {
+            "failures": "j.failures + o.failed",
+            "losses": "j.losses + o.lost",
+            "started_at": "CASE WHEN j.attempt <= 1 THEN o.started_at ELSE j.started_at END",
+            "last_attempted_at": "o.started_at",
+            "finished_at": "o.finished_at",
+            "errors": self.appended_errors,
+            "status": "o.status",
+            "reason": "o.reason",
+            "return_value": self.return_value,
+        }
+
+    @cached_property
+    def _handed_back(self) -> dict[str, str]:
+        """What each column of a job becomes; in this order, because MySQL sees the earlier assignments."""
+        return {
+            "errors": self.appended_errors,
+            "started_at": "CASE WHEN o.uncharged = 1 AND j.attempt <= 1 THEN NULL ELSE j.started_at END",
+            "last_attempted_at": "CASE WHEN o.uncharged = 1 AND j.attempt <= 1 THEN NULL ELSE j.last_attempted_at END",
+            "attempt": "j.attempt - o.uncharged",
+            "failures": "j.failures + o.failed",
+            "losses": "j.losses + o.lost",
+            "due_at": "CASE WHEN o.due_at IS NULL THEN j.due_at ELSE o.due_at END",
+            "status": "o.status",
+            "reason": "o.reason",
+            "worker_id": "NULL",
+        }
+
+    @cached_property
+    def _claimed_columns(self) -> str:
+        return ", ".join(f"j.{name}" for name in CLAIMED)
+
+    def _claimed(self, row: Sequence[Any]) -> ClaimedJob:
+        values = dict(zip(CLAIMED, row, strict=True))
+        values["id"] = self.from_key(values["id"])
+        for name in ("run_after", "enqueued_at", "started_at"):
+            values[name] = self._from_moment(values[name])
+        return ClaimedJob(**values)
+
+
+# The smallest queue name, then the next greater one, and so on: one index probe each.
+_READY_QUEUES = """
+WITH RECURSIVE q(name) AS (
+    SELECT MIN(queue_name) FROM django_tasks_q_job WHERE backend = %s AND status = 'READY'
+    UNION ALL
+    SELECT (SELECT MIN(j.queue_name) FROM django_tasks_q_job j
+            WHERE j.backend = %s AND j.status = 'READY' AND j.queue_name > q.name)
+    FROM q WHERE q.name IS NOT NULL
+)
+SELECT name FROM q WHERE name IS NOT NULL
+"""
+_FIRST_SCHEDULED = "FROM django_tasks_q_job WHERE backend = %s AND status = 'SCHEDULED' ORDER BY due_at LIMIT 1"
+
+
+def _weight(outcome: Outcome) -> int:
+    return len(outcome.return_value or "") + len(outcome.error or "")
+
+
+def _batches(items: Iterable[T], weight: Callable[[T], int], most: int = 1_000) -> Iterator[list[T]]:
+    """Yield the items in batches whose payloads fit into one statement."""
+    batch: list[T] = []
+    size = 0
+    for item in items:
+        if batch and (len(batch) == most or size + weight(item) > LARGEST_BATCH):
+            yield batch
+            batch, size = [], 0
+        batch.append(item)
+        size += weight(item)
+    if batch:
+        yield batch

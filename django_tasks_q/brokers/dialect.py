@@ -1,0 +1,93 @@
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.db import connections, transaction
+from django.utils import timezone
+
+from ..conf import Options
+
+__all__ = ["Dialect"]
+
+
+class Dialect:
+    """How one database holds ids and moments, tells the time, and opens a transaction."""
+
+    # The oldest version that will do.
+    needs: ClassVar[str]
+    # The database's clock, in Django's convention.
+    now_sql: str
+
+    def __init__(self, alias: str, using: str, options: Options) -> None:
+        self.alias = alias
+        self.using = using
+        self.options = options
+
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Any]:
+        """Open a transaction on the queue's database.
+
+        durable: False where nothing would be lost with the last commits, because a crash undoes them the same way.
+        """
+        return transaction.atomic(using=self.using)
+
+    @property
+    def connection(self) -> Any:
+        return connections[self.using]
+
+    def prepare_session(self) -> None:
+        """Set what a supervisor's session needs: no lock of its own, or of another, may hold it up for long."""
+
+    def check_settings(self) -> Iterator[CheckMessage]:
+        """Yield what the settings of this kind of database ought to be."""
+        return iter(())
+
+    def check_database(self) -> Iterator[CheckMessage]:
+        """Yield what this very database is not fit for."""
+        if not self.connection.features.has_select_for_update_skip_locked:
+            yield self._too_old("FOR UPDATE SKIP LOCKED")
+
+    def _too_old(self, missing: str) -> CheckMessage:
+        return Error(
+            f'The database "{self.using}" is too old to hold the queue: it does not have {missing}.',
+            hint=f"This package needs {self.needs}.",
+            id="tasksq.E004",
+        )
+
+    def _literal(self, text: str) -> str:
+        """Return a name from the settings as SQL, so that a prepared plan knows it."""
+        return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+
+    def to_key(self, job_id: uuid.UUID) -> Any:
+        """Return the id as the database holds it."""
+        return job_id.hex
+
+    def from_key(self, key: Any) -> uuid.UUID:
+        return uuid.UUID(str(key))
+
+    def now(self) -> datetime:
+        """Return the database's time: aware, or naive where USE_TZ is off."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {self.now_sql}")
+            moment: datetime = self._from_moment(cursor.fetchone()[0])
+        return moment
+
+    def _to_moment(self, moment: datetime | None) -> Any:
+        """Return a moment as a parameter. Both kinds are taken, under both settings of USE_TZ."""
+        if moment is None:
+            return None
+        if settings.USE_TZ and timezone.is_naive(moment):
+            moment = timezone.make_aware(moment)
+        elif not settings.USE_TZ and timezone.is_aware(moment):
+            moment = timezone.make_naive(moment)
+        return self.connection.ops.adapt_datetimefield_value(moment)
+
+    def _moment_text(self, moment: datetime) -> str:
+        return str(self._to_moment(moment))
+
+    def _from_moment(self, value: Any) -> Any:
+        """Return what the driver gave as a datetime in Django's convention."""
+        return value

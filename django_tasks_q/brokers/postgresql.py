@@ -1,0 +1,151 @@
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, ClassVar
+
+from .base import CLAIMED, ENQUEUED, LONGEST_LOCK_WAIT, Broker
+from .values import ClaimedJob, Outcome
+
+__all__ = ["PostgreSQLBroker"]
+
+ARRAY_TYPES = (
+    "uuid",
+    "text",
+    "smallint",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "timestamptz",
+    "timestamptz",
+    "timestamptz",
+    "text",
+)
+PAYLOADS = {"args", "kwargs", "options", "metadata", "errors"}
+FENCE = "j.id = o.id AND j.worker_id = o.holder AND j.attempt = o.attempt AND j.status = o.held"
+
+
+class PostgreSQLBroker(Broker):
+    """One statement for each of insert-many, claim, finish and hand-back."""
+
+    needs: ClassVar[str] = "PostgreSQL 14 or later"
+    now_sql = "clock_timestamp()"
+    outcome_rows: ClassVar[str] = (
+        "json_to_recordset(%s::json) AS o(id uuid, attempt int, status text, started_at timestamptz,"
+        " finished_at timestamptz, return_value text, error text, due_at timestamptz,"
+        " failed int, lost int, uncharged int, reason text)"
+    )
+    return_value: ClassVar[str] = "o.return_value::json"
+
+    @contextmanager
+    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+        with super().transaction():
+            if not durable and not self.connection.savepoint_ids:
+                with self.connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL synchronous_commit TO off")
+            yield
+
+    def prepare_session(self) -> None:
+        seconds = max(1, round(self.options.rescue_after))
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, false),"
+                " set_config('lock_timeout', %s, false)",
+                [f"{seconds}s", f"{LONGEST_LOCK_WAIT}s"],
+            )
+
+    def _insert_many(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+        cursor.execute(self._insert_many_sql, [list(column) for column in zip(*rows, strict=True)])
+
+    @cached_property
+    def _insert_many_sql(self) -> str:
+        arrays = ", ".join(f"%s::{kind}[]" for kind in ARRAY_TYPES)
+        values = ", ".join(f"{name}::json" if name in PAYLOADS else name for name in ENQUEUED)
+        return (
+            f"INSERT INTO django_tasks_q_job ({', '.join(ENQUEUED)},"
+            " backend, attempt, failures, losses, errors, reason)"
+            f" SELECT {values}, {self._literal(self.alias)}, 0, 0, 0, '[]', ''"
+            f" FROM UNNEST({arrays}) AS rows({', '.join(ENQUEUED)})"
+        )
+
+    def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(self._claim_sql, [queue_name, queue_name, limit, worker_id])
+            jobs = [self._claimed(row) for row in cursor.fetchall()]
+        jobs.sort(key=lambda job: (-job.priority, job.id))
+        return jobs
+
+    @cached_property
+    def _claim_sql(self) -> str:
+        # Materialised, or the planner may run the limited scan once for each row and take more than `limit`. The
+        # status is a literal, or a prepared plan could not use the partial index.
+        alias = self._literal(self.alias)
+        return (
+            "WITH picked AS MATERIALIZED ("
+            f"SELECT id FROM django_tasks_q_job WHERE backend = {alias} AND queue_name = %s AND status = 'READY'"
+            f" AND NOT EXISTS (SELECT 1 FROM django_tasks_q_queue WHERE backend = {alias} AND name = %s AND paused)"
+            " ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED)"
+            " UPDATE django_tasks_q_job j SET status = 'RUNNING', worker_id = %s, attempt = j.attempt + 1,"
+            f" reason = '', last_attempted_at = {self.now_sql}, started_at = COALESCE(j.started_at, {self.now_sql})"
+            f" FROM picked WHERE j.id = picked.id RETURNING {self._claimed_columns}"
+        )
+
+    @cached_property
+    def _claimed_columns(self) -> str:
+        # As text, or the driver would parse what is only passed on.
+        return ", ".join(f"j.{name}::text" if name in PAYLOADS else f"j.{name}" for name in CLAIMED)
+
+    def _claimed(self, row: Sequence[Any]) -> ClaimedJob:
+        return ClaimedJob(*row)
+
+    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+        return self._record(self._finish_sql, worker_id, outcomes)
+
+    def _hand_back(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+        return self._record(self._hand_back_sql, worker_id, outcomes)
+
+    def _record(self, statement: str, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+        source = json.dumps([self._outcome_row(outcome) for outcome in outcomes])
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, [worker_id, source])
+            return [row[0] for row in cursor.fetchall()]
+
+    @cached_property
+    def _finish_sql(self) -> str:
+        return (
+            f"WITH {self._fenced_outcomes}, moved({self._history_columns}) AS ("
+            f"DELETE FROM django_tasks_q_job j USING o WHERE {FENCE} RETURNING {self._history_values})"
+            f" INSERT INTO django_tasks_q_result ({self._history_columns}) SELECT * FROM moved RETURNING id"
+        )
+
+    @cached_property
+    def _hand_back_sql(self) -> str:
+        changes = ", ".join(f"{name} = {value}" for name, value in self._handed_back.items())
+        return (
+            f"WITH {self._fenced_outcomes}"
+            f" UPDATE django_tasks_q_job j SET {changes} FROM o WHERE {FENCE} RETURNING j.id"
+        )
+
+    @cached_property
+    def _fenced_outcomes(self) -> str:
+        # The fence stands beside each outcome. As a condition on the table alone it would look as if a single job met
+        # it, and the planner would compare every job with every outcome.
+        return f"o AS MATERIALIZED (SELECT *, %s AS holder, 'RUNNING' AS held FROM {self.outcome_rows})"
+
+    @cached_property
+    def appended_errors(self) -> str:  # type: ignore[override]
+        return (
+            "CASE WHEN o.error IS NULL THEN j.errors ELSE"
+            " (CASE WHEN jsonb_typeof(j.errors) <> 'array' THEN '[]'::jsonb"
+            f" WHEN jsonb_array_length(j.errors) >= {self.options.max_errors} THEN j.errors - 0"
+            " ELSE j.errors END) || jsonb_build_array(o.error::jsonb) END"
+        )
+
+    def to_key(self, job_id: uuid.UUID) -> Any:
+        return job_id
+
+    def from_key(self, key: Any) -> uuid.UUID:
+        return key if isinstance(key, uuid.UUID) else uuid.UUID(str(key))

@@ -1,0 +1,97 @@
+"""The one door to the Tasks framework: Django's own from 6.0 on, the django-tasks backport before."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import django
+
+if TYPE_CHECKING or django.VERSION >= (6, 0):
+    from django.tasks import task_backends
+    from django.tasks.backends.base import BaseTaskBackend
+    from django.tasks.base import (
+        DEFAULT_TASK_BACKEND_ALIAS,
+        DEFAULT_TASK_PRIORITY,
+        DEFAULT_TASK_QUEUE_NAME,
+        TaskContext,
+        TaskError,
+        TaskResult,
+        TaskResultStatus,
+    )
+    from django.tasks.base import Task as BaseTask
+    from django.tasks.exceptions import (
+        InvalidTask,
+        InvalidTaskBackend,
+        TaskException,
+        TaskResultDoesNotExist,
+        TaskResultMismatch,
+    )
+    from django.tasks.signals import task_enqueued, task_finished, task_started
+    from django.utils.json import normalize_json
+
+    FRAMEWORK = "django.tasks"
+else:
+    from django_tasks import exceptions, task_backends
+    from django_tasks.backends.base import BaseTaskBackend
+    from django_tasks.base import (
+        DEFAULT_TASK_BACKEND_ALIAS,
+        DEFAULT_TASK_PRIORITY,
+        DEFAULT_TASK_QUEUE_NAME,
+        TaskContext,
+        TaskError,
+        TaskResult,
+        TaskResultStatus,
+    )
+    from django_tasks.base import Task as BaseTask
+    from django_tasks.exceptions import (
+        TaskException,
+        TaskResultDoesNotExist,
+        TaskResultMismatch,
+    )
+    from django_tasks.signals import task_enqueued, task_finished, task_started
+    from django_tasks.utils import normalize_json
+
+    # The backport renamed its exceptions to Django's spelling after 0.12.
+    InvalidTask = getattr(exceptions, "InvalidTask", None) or exceptions.InvalidTaskError
+    InvalidTaskBackend = getattr(exceptions, "InvalidTaskBackend", None) or exceptions.InvalidTaskBackendError
+
+    FRAMEWORK = "django_tasks"
+
+__all__ = [
+    "DEFAULT_TASK_BACKEND_ALIAS",
+    "DEFAULT_TASK_PRIORITY",
+    "DEFAULT_TASK_QUEUE_NAME",
+    "FRAMEWORK",
+    "BaseTask",
+    "BaseTaskBackend",
+    "InvalidTask",
+    "InvalidTaskBackend",
+    "TaskContext",
+    "TaskError",
+    "TaskException",
+    "TaskResult",
+    "TaskResultDoesNotExist",
+    "TaskResultMismatch",
+    "TaskResultStatus",
+    "configured_aliases",
+    "normalize_json",
+    "register_framework",
+    "task_backends",
+    "task_enqueued",
+    "task_finished",
+    "task_started",
+]
+
+
+def register_framework() -> None:
+    """Make the framework's own system checks and log receivers active.
+
+    Django registers them when django.tasks is imported, the backport in an app that need not be installed.
+    """
+    import_module(f"{FRAMEWORK}.checks")
+    import_module(f"{FRAMEWORK}.signals")
+
+
+def configured_aliases() -> dict[str, dict[str, Any]]:
+    """Return TASKS as the framework sees it: alias to parameters."""
+    settings: dict[str, dict[str, Any]] = task_backends.settings
+    return settings

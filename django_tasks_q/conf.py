@@ -1,0 +1,164 @@
+"""OPTIONS of a backend, read once into a frozen value."""
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from .retries import Backoff, Exponential, make_backoff
+
+__all__ = ["DEFAULTS", "NOTIFIERS", "OptionProblem", "Options", "find_problems", "read_options", "to_seconds"]
+
+NOTIFIERS = ("auto", "polling", "postgresql", "redis")
+DAY = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What TASKS[alias]["OPTIONS"] may hold. Times are seconds, or timedelta in the settings."""
+
+    # Where the tables are; None asks the routers.
+    database: str | None = None
+
+    # How long results are kept; None keeps them for ever.
+    result_ttl: float | None = 7 * DAY
+    failure_ttl: float | None = 30 * DAY
+
+    # Bounds of what a row may hold: bytes of JSON, errors kept with a job, characters of one traceback.
+    max_payload: int = 1_048_576
+    max_errors: int = 20
+    max_traceback: int = 32_768
+
+    # Defaults of every task of this backend; a task's own options win.
+    max_attempts: int = 1
+    backoff: Backoff = Exponential()
+    timeout: float | None = None
+    soft_timeout: float | None = None
+    store_result: bool = True
+
+    # How often a job may end with its process before it is FAILED.
+    max_losses: int = 3
+    # How long a job may wait for a worker that knows its task, and how often one looks.
+    unknown_task_grace: float = 3_600.0
+    unknown_task_delay: float = 10.0
+
+    # How often a worker reports, and when the others take it for dead.
+    heartbeat_interval: float = 2.0
+    rescue_after: float = 15.0
+
+    # How a sleeping worker is woken; the longest sleep without a wake-up.
+    notifier: str = "auto"
+    redis_cache: str = "default"
+    poll_interval: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OptionProblem:
+    """One thing wrong with OPTIONS. `unknown` tells a key that does not exist from a value that does not fit."""
+
+    key: str
+    message: str
+    hint: str
+    unknown: bool = False
+
+
+DEFAULTS = Options()
+NAMES = tuple(field.name for field in fields(Options))
+_SECONDS = {
+    "timeout": (0.001, True),
+    "soft_timeout": (0.001, True),
+    "result_ttl": (0.0, True),
+    "failure_ttl": (0.0, True),
+    "unknown_task_grace": (0.0, False),
+    "unknown_task_delay": (0.1, False),
+    "heartbeat_interval": (0.1, False),
+    "rescue_after": (1.0, False),
+    "poll_interval": (0.01, True),
+}
+_COUNTS = {"max_payload": 1_024, "max_errors": 1, "max_traceback": 200, "max_attempts": 0, "max_losses": 1}
+
+
+def read_options(alias: str, given: Mapping[str, Any]) -> Options:
+    """Return the options of the backend with this alias. Raise ImproperlyConfigured for the first wrong one."""
+    for problem in find_problems(given):
+        raise ImproperlyConfigured(f'TASKS["{alias}"]["OPTIONS"]: {problem.message} {problem.hint}')
+    return Options(**{key: _convert(key, value) for key, value in given.items()})
+
+
+def find_problems(given: Mapping[str, Any]) -> Iterator[OptionProblem]:
+    """Yield everything that is wrong with OPTIONS."""
+    for key, value in given.items():
+        if key not in NAMES:
+            yield _unknown(key)
+        elif message := _invalid(key, value):
+            yield OptionProblem(key, f"{key} is {value!r}.", message)
+    if not any(True for key in ("heartbeat_interval", "rescue_after") if key in given and _invalid(key, given[key])):
+        yield from _contradictions(given)
+
+
+def _contradictions(given: Mapping[str, Any]) -> Iterator[OptionProblem]:
+    beat = to_seconds(given.get("heartbeat_interval", DEFAULTS.heartbeat_interval))
+    rescue = to_seconds(given.get("rescue_after", DEFAULTS.rescue_after))
+    if rescue < 3 * beat:
+        yield OptionProblem(
+            "rescue_after",
+            f"rescue_after ({rescue:g} s) is less than three times heartbeat_interval ({beat:g} s).",
+            "A worker that misses one beat would be taken for dead: raise the one or lower the other.",
+        )
+
+
+def _unknown(key: str) -> OptionProblem:
+    near = difflib.get_close_matches(str(key).lower(), NAMES, n=1)
+    hint = f'Did you mean "{near[0]}"?' if near else f"Known options: {', '.join(sorted(NAMES))}."
+    return OptionProblem(str(key), f'There is no option "{key}".', hint, unknown=True)
+
+
+def _invalid(key: str, value: Any) -> str | None:
+    """Return what the value must be, or None where it is."""
+    if key in _SECONDS:
+        return _invalid_seconds(value, *_SECONDS[key])
+    if key in _COUNTS:
+        least = _COUNTS[key]
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return None if good else f"It must be a whole number, at least {least}."
+    if key == "store_result":
+        return None if isinstance(value, bool) else "It must be True or False."
+    if key == "notifier":
+        return None if value in NOTIFIERS else f"It must be one of {', '.join(NOTIFIERS)}."
+    if key == "backoff":
+        return _invalid_backoff(value)
+    if key == "database" and value is None:
+        return None
+    return None if isinstance(value, str) and value else "It must be the alias of one."
+
+
+def _invalid_seconds(value: Any, least: float, may_be_none: bool) -> str | None:
+    if value is None and may_be_none:
+        return None
+    number = isinstance(value, int | float | timedelta) and not isinstance(value, bool)
+    if number and least <= to_seconds(value) < math.inf:
+        return None
+    return f"It must be seconds (a number or a timedelta), at least {least:g}{', or None' if may_be_none else ''}."
+
+
+def _invalid_backoff(value: Any) -> str | None:
+    try:
+        make_backoff(value)
+    except TypeError as error:
+        return str(error)
+    return None
+
+
+def _convert(key: str, value: Any) -> Any:
+    if key in _SECONDS and value is not None:
+        return to_seconds(value)
+    return make_backoff(value) if key == "backoff" else value
+
+
+def to_seconds(value: float | timedelta) -> float:
+    """Return a time in seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)

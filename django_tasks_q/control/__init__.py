@@ -1,0 +1,1 @@
+"""The operator's verbs, the same for admin, commands and code: each says what it did."""

@@ -1,0 +1,160 @@
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from django.db import connections
+from django.db.models import QuerySet
+
+from ..backend import TasksQBackend
+from ..brokers import get_broker, get_database
+from ..compat import configured_aliases, task_backends
+from ..lifecycle import ResultStatus
+from ..models import Result
+
+__all__ = [
+    "BOUND",
+    "Count",
+    "Precision",
+    "approximate",
+    "at_least",
+    "count",
+    "count_up_to",
+    "estimate",
+    "result_counts",
+    "settle",
+]
+
+# Rows that are counted one by one; beyond, the planner's estimate must do.
+BOUND = 10_000
+# What the planners call the rows that they expect: PostgreSQL, MySQL 8, MySQL 9, MariaDB.
+EXPECTED_ROWS = ("Plan Rows", "rows_produced_per_join", "estimated_rows", "rows")
+
+
+class Precision(StrEnum):
+    EXACT = "exact"
+    ABOUT = "about"
+    AT_LEAST = "at least"
+
+
+ROUGHNESS = list(Precision)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of rows and how far it can be trusted: written 1,204, ~1,204,000 or 10,000+."""
+
+    number: int
+    precision: Precision = Precision.EXACT
+
+    @property
+    def is_exact(self) -> bool:
+        return self.precision == Precision.EXACT
+
+    def __add__(self, other: "Count") -> "Count":
+        # The rougher of the two says how far the sum can be trusted.
+        return Count(self.number + other.number, max(self.precision, other.precision, key=ROUGHNESS.index))
+
+    def __int__(self) -> int:
+        return self.number
+
+    def __bool__(self) -> bool:
+        return self.number > 0 or not self.is_exact
+
+    def __str__(self) -> str:
+        before = "~" if self.precision == Precision.ABOUT else ""
+        after = "+" if self.precision == Precision.AT_LEAST else ""
+        return f"{before}{self.number:,}{after}"
+
+
+def count(rows: QuerySet[Any]) -> Count:
+    """Count rows that an index leads to: exactly up to BOUND, by the planner's estimate beyond."""
+    return settle(rows, _bounded(rows))
+
+
+def count_up_to(rows: QuerySet[Any]) -> Count:
+    """Count rows exactly up to BOUND: for conditions of which a planner has no idea."""
+    return Count(number) if (number := _bounded(rows)) <= BOUND else at_least(BOUND)
+
+
+def _bounded(rows: QuerySet[Any]) -> int:
+    return rows.values("pk")[: BOUND + 1].count()
+
+
+def settle(rows: QuerySet[Any], counted: int) -> Count:
+    """Return the number of rows of which `counted` have been counted: all of them, unless that is more than BOUND."""
+    return Count(counted) if counted <= BOUND else approximate(rows, counted - 1)
+
+
+def approximate(rows: QuerySet[Any], found: int) -> Count:
+    """Return the planner's estimate of the number of rows, or where it has none, at least as many as were found."""
+    expected = estimate(rows)
+    return at_least(found) if expected is None else Count(_round(max(expected, found)), Precision.ABOUT)
+
+
+def at_least(number: int) -> Count:
+    return Count(number, Precision.AT_LEAST)
+
+
+def result_counts(backend: str = "default") -> dict[str, Count]:
+    """Return the number of results of each status."""
+    rows = Result.objects.using(get_broker(backend).using)
+    if _is_shared(backend):
+        return {status: _share(rows.filter(status=status), backend) for status in ResultStatus.values}
+    counts = {status: count(rows.filter(status=status)) for status in ResultStatus.values}
+    return counts | _remainder(rows.all(), counts)
+
+
+def _is_shared(backend: str) -> bool:
+    """Say whether another backend keeps its results in the same table."""
+    others = [alias for alias in configured_aliases() if isinstance(task_backends[alias], TasksQBackend)]
+    using = get_broker(backend).using
+    return any(get_database(alias) == using for alias in others if alias != backend)
+
+
+def _share(rows: QuerySet[Result], backend: str) -> Count:
+    # The index does not know the backend: bound what is looked at, not what is found.
+    newest = list(rows.order_by("-finished_at").values_list("backend", flat=True)[: BOUND + 1])
+    found = newest.count(backend)
+    if len(newest) <= BOUND:
+        return Count(found)
+    expected = estimate(rows)
+    if expected is None:
+        return at_least(found)
+    return Count(_round(max(expected * found // len(newest), found)), Precision.ABOUT)
+
+
+def _remainder(rows: QuerySet[Result], counts: dict[str, Count]) -> dict[str, Count]:
+    """Return the largest count as what the others leave: of most of a table, some planners expect half."""
+    largest = max(counts, key=lambda status: counts[status].number)
+    if counts[largest].precision != Precision.ABOUT:
+        return {}
+    others = sum(number.number for status, number in counts.items() if status != largest)
+    left = (estimate(rows) or 0) - others
+    return {largest: Count(_round(max(left, counts[largest].number)), Precision.ABOUT)}
+
+
+def estimate(rows: QuerySet[Any]) -> int | None:
+    """Return how many rows the planner expects, or None where the database's planner does not say."""
+    if "JSON" not in connections[rows.db].features.supported_explain_formats:
+        return None
+    plan = json.loads(rows.order_by().values("pk").explain(format="JSON"))
+    if isinstance(plan, str):
+        # What MySQL gives is a text, which Django takes for a value.
+        plan = json.loads(plan)
+    return next((int(number) for number in _expected_rows(plan)), None)
+
+
+def _expected_rows(plan: Any) -> Iterator[float]:
+    if isinstance(plan, dict):
+        yield from (plan[name] for name in EXPECTED_ROWS if isinstance(plan.get(name), int | float))
+        plan = list(plan.values())
+    if isinstance(plan, list):
+        for part in plan:
+            yield from _expected_rows(part)
+
+
+def _round(number: int) -> int:
+    """Return an estimate to four digits: more would pretend."""
+    return int(round(number, 4 - len(str(number))))

@@ -1,0 +1,138 @@
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count as CountRows
+from django.db.models import F, Min, QuerySet
+from django.db.models.functions import Coalesce, Greatest
+
+from ..brokers import get_broker
+from ..compat import task_backends
+from ..lifecycle import JobStatus
+from ..models import Job, Queue
+from .counts import BOUND, Count, approximate, at_least, settle
+from .liveness import WorkerState, workers
+
+if TYPE_CHECKING:
+    from ..brokers.base import Broker
+
+__all__ = ["Backlog", "QueueStats", "backlog", "queue_stats"]
+
+# DEP 14 knows priorities from -100 to 100.
+MOST_PRIORITIES = 201
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """A queue at one moment.
+
+    oldest_ready_seconds: for how long its oldest READY job could have run; None where no job is READY.
+    workers: how many take jobs from it now.
+    """
+
+    name: str
+    paused: bool
+    waiting: Count
+    scheduled: Count
+    ready: Count
+    running: Count
+    oldest_ready_seconds: float | None
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The READY jobs of a queue: how many, and since when the oldest could have run (None where there is none)."""
+
+    ready: Count
+    since: datetime | None
+
+    def seconds(self, now: datetime) -> float | None:
+        return None if self.since is None else max(0.0, (now - self.since).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The jobs of one status by queue. others: how many any other queue has."""
+
+    counts: dict[str, Count]
+    others: Count
+
+    def of(self, name: str) -> Count:
+        return self.counts.get(name, self.others)
+
+
+def queue_stats(backend: str = "default") -> list[QueueStats]:
+    """Return the queues of a backend, by name: those that are configured, set, listened to, or hold a job."""
+    broker = get_broker(backend)
+    online = workers(backend, alive=True)
+    paused = dict(Queue.objects.using(broker.using).filter(backend=backend).values_list("name", "paused"))
+    backlogs = {name: backlog(broker, name) for name in broker.ready_queues()}
+    tallies = {status: _tally(broker, status) for status in JobStatus if status != JobStatus.READY}
+    names = {*task_backends[backend].queues, *paused, *backlogs}
+    names.update(*(tally.counts for tally in tallies.values()), *(worker.queues for worker in online))
+    now = broker.now()
+    return [_stats(name, paused, backlogs, tallies, online, now) for name in sorted(names)]
+
+
+def backlog(broker: "Broker", name: str) -> Backlog:
+    """Return the READY jobs of a queue. Of more than BOUND, the number and the oldest are estimates."""
+    ready = Job.objects.using(broker.using).filter(backend=broker.alias, queue_name=name, status=JobStatus.READY)
+    dated = ready.annotate(since=_ready_since())
+    first = dated.order_by("-priority", "id")[: BOUND + 1]
+    found = first.aggregate(number=CountRows("pk"), oldest=Min("since"))
+    if found["number"] <= BOUND:
+        return Backlog(Count(found["number"]), found["oldest"])
+    return Backlog(settle(ready, found["number"]), min([found["oldest"], *_heads(dated)]))
+
+
+def _ready_since() -> Any:
+    # Nothing is written when a job becomes ready: the last thing that kept it from running must do.
+    enqueued = F("enqueued_at")
+    return Greatest(enqueued, Coalesce("due_at", enqueued), Coalesce("last_attempted_at", enqueued))
+
+
+def _heads(ready: QuerySet[Any]) -> list[datetime]:
+    """Return since when the first job of each priority is ready: one index probe each."""
+    moments: list[datetime] = []
+    probe = ready.order_by("-priority", "id").values_list("priority", "since")
+    head = probe.first()
+    while head and len(moments) < MOST_PRIORITIES:
+        moments.append(head[1])
+        head = probe.filter(priority__lt=head[0]).first()
+    return moments
+
+
+def _tally(broker: "Broker", status: str) -> Tally:
+    """Count the jobs of a status by queue. Of more than BOUND, the queues of the first ones, and estimates."""
+    rows = Job.objects.using(broker.using).filter(backend=broker.alias, status=status)
+    if status == JobStatus.SCHEDULED:
+        rows = rows.order_by("due_at")
+    names = list(rows.values_list("queue_name", flat=True)[: BOUND + 1])
+    found = Counter(names)
+    if len(names) <= BOUND:
+        return Tally({name: Count(number) for name, number in found.items()}, Count(0))
+    counts = {name: approximate(rows.filter(queue_name=name), number) for name, number in found.items()}
+    return Tally(counts, at_least(0))
+
+
+def _stats(
+    name: str,
+    paused: dict[str, bool],
+    backlogs: dict[str, Backlog],
+    tallies: dict[Any, Tally],
+    online: list[WorkerState],
+    now: datetime,
+) -> QueueStats:
+    held = backlogs.get(name, Backlog(Count(0), None))
+    return QueueStats(
+        name=name,
+        paused=paused.get(name, False),
+        waiting=tallies[JobStatus.WAITING].of(name),
+        scheduled=tallies[JobStatus.SCHEDULED].of(name),
+        ready=held.ready,
+        running=tallies[JobStatus.RUNNING].of(name),
+        oldest_ready_seconds=held.seconds(now),
+        workers=sum(worker.listens_to(name) for worker in online),
+    )

@@ -1,0 +1,27 @@
+"""Moments and times in words, for people."""
+
+from datetime import datetime
+
+from django.utils import timezone
+
+__all__ = ["duration_text", "moment_text"]
+
+UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment in the project's time zone, to the second."""
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return local.isoformat(" ", "seconds")
+
+
+def duration_text(seconds: float) -> str:
+    """Return how long something takes, in the two largest units: 3 d 4 h, 12 min 5 s, 8.25 s, 12 ms."""
+    if seconds < 1:
+        return f"{seconds * 1_000:.0f} ms"
+    whole = round(seconds)
+    for unit, name, smaller, smaller_name in UNITS:
+        if whole >= unit:
+            rest = whole % unit // smaller
+            return f"{whole // unit:,} {name}" + (f" {rest} {smaller_name}" if rest else "")
+    return f"{seconds:.3g} s"

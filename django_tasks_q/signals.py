@@ -1,0 +1,40 @@
+"""Events of the worker, each sent once; logs, metrics and your own receivers listen.
+
+The sender is the class of the backend. They are sent by the supervisor, which owns the worker's only queue
+connection: a receiver must be quick and must not use that database. The framework's own three signals (task_enqueued,
+task_started, task_finished) are sent as well, the last two in the process that runs the task.
+
+job_finished     job, outcome                   a Result was recorded
+job_retrying     job, outcome                   the job goes back to the queue, after outcome.retry_in seconds
+job_lost         job, outcome, reason           the process that ran it is gone
+job_superseded   job, outcome                   the completion was refused: another worker owns the job
+jobs_rescued     worker_id, count               jobs of a dead worker are READY again
+worker_started   worker_id, worker              the worker is ready to claim
+worker_stopped   worker_id, worker, exit_code   the worker is gone for good
+child_started    worker_id, pid
+child_exited     worker_id, pid, cause          cause is None where the end was planned
+"""
+
+from django.dispatch import Signal
+
+__all__ = [
+    "child_exited",
+    "child_started",
+    "job_finished",
+    "job_lost",
+    "job_retrying",
+    "job_superseded",
+    "jobs_rescued",
+    "worker_started",
+    "worker_stopped",
+]
+
+job_finished = Signal()
+job_retrying = Signal()
+job_lost = Signal()
+job_superseded = Signal()
+jobs_rescued = Signal()
+worker_started = Signal()
+worker_stopped = Signal()
+child_started = Signal()
+child_exited = Signal()

@@ -1,0 +1,83 @@
+"""Hands claimed jobs to children."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+from ..brokers.values import ClaimedJob
+from .buffer import AHEAD, Buffer, RunTimes
+from .pools.prefork import Child, PreforkPool
+
+__all__ = ["Dispatcher"]
+
+
+class Dispatcher:
+    """Gives each child about a tenth of a second of work; takes back what one has not begun while another is free."""
+
+    def __init__(self, pool: PreforkPool) -> None:
+        self.pool = pool
+        self.times = RunTimes()
+        self.buffer = Buffer(self.times)
+
+    def held(self) -> Iterator[ClaimedJob]:
+        """Yield the jobs that have been claimed and have not ended."""
+        yield from self.buffer.jobs()
+        yield from self.pool.jobs()
+
+    @property
+    def is_empty(self) -> bool:
+        return not len(self.buffer) and not self.running
+
+    @property
+    def running(self) -> int:
+        """How many children have work."""
+        return sum(1 for child in self.pool.children.values() if child.assigned)
+
+    @property
+    def must_look_soon(self) -> bool:
+        """Whether a job may have to be taken from a child that is busy for longer than was thought."""
+        return bool(len(self.buffer)) or any(len(child.assigned) > 1 for child in self.pool.children.values())
+
+    def demand(self) -> int:
+        """Return how many jobs to claim."""
+        now, children = time.monotonic(), self.pool.available
+        free = sum(1 for child in children if not child.assigned)
+        # A child that is busy for longer than was thought lacks nothing: what is claimed for it would only be kept
+        # from the other workers.
+        lacking = sum(max(0.0, AHEAD - self._ahead(child, now)) for child in children)
+        return self.buffer.demand(lacking, free)
+
+    def hand_out(self, jobs: Sequence[ClaimedJob] = ()) -> None:
+        """Take what was claimed, and see that no child is without work while there is some."""
+        self.buffer.add(jobs)
+        now = time.monotonic()
+        for child in self.pool.available:
+            if len(child.assigned) > 1 and child.busy_for(now) > AHEAD:
+                self._take_back(child)
+        self._share_out(now)
+        free = any(not child.assigned for child in self.pool.available)
+        laden = max(self.pool.available, key=lambda child: len(child.assigned), default=None)
+        if free and laden is not None and len(laden.assigned) > 1:
+            self._take_back(laden)
+            self._share_out(now)
+
+    def take_all_back(self) -> None:
+        """Leave the children only what they have begun."""
+        for child in self.pool.children.values():
+            self._take_back(child)
+
+    def _take_back(self, child: Child) -> None:
+        self.buffer.put_back(self.pool.take_back(child))
+
+    def _share_out(self, now: float) -> None:
+        children = sorted(self.pool.available, key=lambda child: self._ahead(child, now))
+        for index, child in enumerate(children):
+            share = math.ceil(len(self.buffer) / (len(children) - index))
+            lacking = AHEAD - self._ahead(child, now)
+            most = min(share, self.pool.room(child))
+            if most > 0 and (lacking > 0 or not child.assigned):
+                self.pool.assign(child, self.buffer.take(lacking, most))
+
+    def _ahead(self, child: Child, now: float) -> float:
+        """Return the seconds of work that a child has."""
+        return max(self.times.total(item.job for item in child.assigned.values()), child.busy_for(now))

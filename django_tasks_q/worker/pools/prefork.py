@@ -1,0 +1,346 @@
+"""Children in processes of their own, each running one job at a time."""
+
+import logging
+import math
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from socket import AF_UNIX, SOCK_STREAM, socketpair
+
+from ...brokers.values import ClaimedJob
+from ...services.registry import Registry
+from ...signals import child_exited, child_started
+from .base import Finished, Lost, PoolEvent, Returned, Stopped
+from .exits import STOPPED, TIMED_OUT, TOO_LARGE, describe_exit
+from .fork_server import ForkServer, kill_group
+from .memory import MemoryLimit, resident_bytes
+from .respawn import RespawnDelay
+from .wire import FrameBuffer, Limit, Ready, Run, TokenPipe, encode_job
+
+__all__ = ["Child", "PreforkPool"]
+
+logger = logging.getLogger("django_tasks_q.worker")
+
+
+@dataclass(slots=True)
+class Assigned:
+    """A job in a child's hands. sent_at: monotonic seconds. is_news: it has ended, and is only to be announced."""
+
+    seq: int
+    job: ClaimedJob
+    sent_at: float
+    is_news: bool = False
+
+
+@dataclass(slots=True)
+class Child:
+    """The parent's view of a child."""
+
+    number: int
+    channel: FrameBuffer
+    tokens: TokenPipe
+    pid: int | None = None
+    ready: bool = False
+    # In the order in which the child takes them: the first one is running.
+    assigned: dict[int, Assigned] = field(default_factory=dict)
+    limit: Limit | None = None
+    runs: int = 0
+    last_event_at: float = 0.0
+    retiring: bool = False
+    killed_for: str = ""
+    exceeded: Limit | None = None
+
+    @property
+    def running(self) -> Assigned | None:
+        return next(iter(self.assigned.values()), None)
+
+    def busy_for(self, now: float) -> float:
+        """Return the seconds for which the running job has had the child, 0 where there is none."""
+        running = self.running
+        return now - max(running.sent_at, self.last_event_at) if running else 0.0
+
+    def hang_up(self) -> None:
+        self.tokens.close()
+        self.channel.channel.close()
+
+
+class PreforkPool:
+    """Keeps as many children alive as the worker's concurrency says, and knows what each of them runs.
+
+    max_tasks: replace a child after so many jobs. max_memory: replace it above so many bytes, between jobs where
+    possible; during a job only where that job alone can be meant, by killing it.
+    """
+
+    def __init__(self, registry: Registry, *, max_tasks: int | None = None, max_memory: int | None = None) -> None:
+        self.registry = registry
+        self.concurrency = registry.identity.concurrency
+        self.max_tasks = max_tasks
+        self.memory_limit = MemoryLimit(max_memory)
+        self.children: dict[int, Child] = {}
+        self.stopping = False
+        self._news: deque[tuple[ClaimedJob, str]] = deque()
+        self._server: ForkServer | None = None
+        self._numbers = 0
+        self._sequence = 0
+        self.respawn = RespawnDelay()
+
+    # life
+
+    def start(self) -> None:
+        """Start the fork server and the children; the process must have no open connection and one thread."""
+        self._server = ForkServer.start(self.registry.broker.alias)
+        self.replenish()
+
+    def replenish(self) -> None:
+        """Replace the children that are gone or have nothing more to run; at the end, only who is to tell the news."""
+        wanted = min(1, len(self._news)) if self.stopping else self.concurrency
+        if self._server is None or self.respawn.seconds:
+            return
+        # One that retires keeps its place as long as it runs something, or there would be more jobs at a time.
+        places = sum(not child.retiring or bool(child.assigned) for child in self.children.values())
+        for _ in range(wanted - places):
+            self._spawn(self._server)
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether the fork server is gone, and may be started again."""
+        return self._server is None and not self.respawn.seconds
+
+    def close(self) -> None:
+        """Kill what is left."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for child in self.children.values():
+            child.hang_up()
+
+    def _spawn(self, server: ForkServer) -> None:
+        self._numbers += 1
+        ours, theirs = socketpair(AF_UNIX, SOCK_STREAM)
+        tokens = TokenPipe.create()
+        self.children[self._numbers] = Child(self._numbers, FrameBuffer(ours), tokens)
+        server.spawn(self._numbers, theirs, tokens.reader)
+        theirs.close()
+
+    # work
+
+    @property
+    def available(self) -> list[Child]:
+        """The children that take jobs."""
+        return [child for child in self.children.values() if child.ready and not child.retiring]
+
+    def jobs(self) -> Iterator[ClaimedJob]:
+        """Yield all jobs in the children's hands."""
+        for child in self.children.values():
+            yield from (assigned.job for assigned in child.assigned.values() if not assigned.is_news)
+
+    def assign(self, child: Child, jobs: Iterable[ClaimedJob]) -> None:
+        """Hand jobs to a child, to run in this order."""
+        now, frames, numbers = time.monotonic(), bytearray(), []
+        for job in jobs:
+            self._sequence += 1
+            child.assigned[self._sequence] = Assigned(self._sequence, job, now)
+            frames += encode_job(self._sequence, job, self.registry.worker_id, self.registry.clock)
+            numbers.append(self._sequence)
+        child.channel.send(bytes(frames))
+        child.tokens.put(numbers)
+
+    def announce(self, job: ClaimedJob, error: str) -> None:
+        """Have a child send task_finished for a job that FAILED because its process is gone.
+
+        Receivers are the project's code, which has no place in the supervisor.
+        """
+        self._news.append((job, error))
+        self._tell_news()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something is still to be announced, and can be."""
+        return bool(self._news) and self._server is not None
+
+    def _tell_news(self) -> None:
+        """Announce by children that have nothing else to do: behind a job it might be lost with it."""
+        free = [child for child in self.available if not child.assigned]
+        for child in free[: len(self._news)]:
+            job, error = self._news.popleft()
+            self._sequence += 1
+            child.assigned[self._sequence] = Assigned(self._sequence, job, time.monotonic(), is_news=True)
+            child.channel.send(
+                encode_job(self._sequence, job, self.registry.worker_id, self.registry.clock, ended=error)
+            )
+            child.tokens.put([self._sequence])
+
+    def take_back(self, child: Child) -> list[ClaimedJob]:
+        """Return the jobs that a child has not started; it will not start them."""
+        taken = [child.assigned.pop(seq) for seq in child.tokens.take_back()]
+        return [assigned.job for assigned in taken if not assigned.is_news]
+
+    # events
+
+    def descriptors(self) -> Iterator[tuple[int, bool]]:
+        """Yield what to wait for, and whether for writing too."""
+        if self._server is not None:
+            yield self._server.channel.fileno(), False
+        for child in self.children.values():
+            if not child.channel.is_at_end:
+                yield child.channel.channel.fileno(), child.channel.has_output
+
+    def collect(self) -> list[PoolEvent]:
+        """Return what has happened since the last call."""
+        events: list[PoolEvent] = []
+        for child in list(self.children.values()):
+            child.channel.flush()
+            events += self._read(child)
+            self._retire_if_due(child)
+        events += self._hear_server()
+        self.replenish()
+        self._tell_news()
+        return events
+
+    def _read(self, child: Child) -> Iterator[Finished | Returned]:
+        for frame in child.channel.receive():
+            child.last_event_at = time.monotonic()
+            if isinstance(frame, Run):
+                child.runs += 1
+                child.limit = None
+                assigned = child.assigned.pop(frame.seq)
+                if not assigned.is_news:
+                    yield Finished(assigned.job, frame)
+                yield from self._retire_if_large(child)
+            elif isinstance(frame, Limit):
+                child.limit = frame
+            elif isinstance(frame, Ready):
+                child.ready = True
+                self.respawn.note_ready()
+
+    def _hear_server(self) -> list[PoolEvent]:
+        if self._server is None:
+            return []
+        events: list[PoolEvent] = []
+        try:
+            messages = self._server.receive()
+        except EOFError:
+            return self._lose_server(self._server)
+        for message in messages:
+            if "spawned" in message:
+                self._note_spawned(message["spawned"], message["pid"])
+            else:
+                events += self._bury(message["exited"], message["status"])
+        return events
+
+    def _note_spawned(self, number: int, pid: int) -> None:
+        self.children[number].pid = pid
+        child_started.send_robust(sender=self.registry.sender, worker_id=self.registry.worker_id, pid=pid)
+
+    def _lose_server(self, server: ForkServer) -> list[PoolEvent]:
+        """Without the fork server the children die too; what they have handed back counts."""
+        logger.error("The fork server has died; it is started again.")
+        self._server = None
+        os.waitpid(server.pid, 0)
+        server.channel.close()
+        if not any(child.ready for child in self.children.values()):
+            self.respawn.note_early_death()
+        events: list[PoolEvent] = []
+        for child in list(self.children.values()):
+            if child.pid is not None:
+                kill_group(child.pid, signal.SIGKILL)
+            events += self._remove(child, f"process {child.pid} died with the fork server, which was killed")
+        return events
+
+    def _bury(self, pid: int, status: int) -> list[PoolEvent]:
+        child = next((child for child in self.children.values() if child.pid == pid), None)
+        if child is None:
+            return []
+        planned = child.retiring and (status == 0 or child.killed_for == STOPPED)
+        cause = child.killed_for or describe_exit(status)
+        if not planned and not child.ready:
+            self.respawn.note_early_death()
+        child_exited.send_robust(
+            sender=self.registry.sender, worker_id=self.registry.worker_id, pid=pid, cause=None if planned else cause
+        )
+        return self._remove(child, f"process {pid} {cause}")
+
+    def _remove(self, child: Child, cause: str) -> list[PoolEvent]:
+        """Take a dead child out: what it finished, what it was running, what it never began."""
+        events: list[PoolEvent] = list(self._read(child))
+        unstarted = self.take_back(child)
+        if unstarted:
+            events.append(Returned(tuple(unstarted)))
+        seconds = child.busy_for(time.monotonic())
+        lost = [assigned for assigned in child.assigned.values() if not assigned.is_news]
+        events += [self._lost(child, assigned, cause, seconds) for assigned in lost]
+        child.hang_up()
+        self.memory_limit.forget(child.pid)
+        del self.children[child.number]
+        return events
+
+    def _lost(self, child: Child, assigned: Assigned, cause: str, seconds: float) -> PoolEvent:
+        if child.killed_for == STOPPED:
+            return Stopped(assigned.job)
+        # The job that was over its limit may have ended in the meantime; the next one was not.
+        limit = child.exceeded if child.exceeded and child.exceeded.seq == assigned.seq else None
+        return Lost(assigned.job, cause, seconds, limit=limit, memory=child.killed_for.startswith(TOO_LARGE))
+
+    # limits
+
+    def enforce_limits(self) -> float:
+        """Kill the children that are over a limit; return the seconds until the next look is due."""
+        now = time.monotonic()
+        waits = []
+        for child in self.children.values():
+            if child.limit is not None and not child.killed_for:
+                left = child.limit.started_at + child.limit.timeout - now
+                if left <= 0:
+                    child.exceeded = child.limit
+                    self._kill(child, TIMED_OUT)
+                else:
+                    waits.append(left)
+        if self.memory_limit.is_check_due():
+            for child in self.children.values():
+                runs = child.running is not None and not child.killed_for
+                if runs and (excess := self.memory_limit.excess(child.pid)):
+                    self._kill(child, f"{TOO_LARGE} {excess}")
+        waits.append(self.memory_limit.seconds_until_check())
+        if self.respawn.seconds:
+            waits.append(self.respawn.seconds)
+        return min(waits, default=math.inf)
+
+    def _retire_if_large(self, child: Child) -> Iterator[Returned]:
+        """Between jobs: let a child go that has grown too large, with what it has begun and no more."""
+        if child.pid is not None and self.memory_limit.is_reached(child.pid) and not child.retiring:
+            self.retire(child)
+            if jobs := self.take_back(child):
+                yield Returned(tuple(jobs))
+
+    def _retire_if_due(self, child: Child) -> None:
+        if self.max_tasks and child.runs + len(child.assigned) >= self.max_tasks and not child.retiring:
+            child.retiring = True
+        if child.retiring and not child.assigned:
+            child.tokens.stop()
+
+    def room(self, child: Child) -> int:
+        """Return how many more jobs a child may be handed before it is replaced."""
+        return self.max_tasks - child.runs - len(child.assigned) if self.max_tasks else 1_000
+
+    def retire(self, child: Child) -> None:
+        """Let a child end after what it has begun."""
+        child.retiring = True
+
+    def kill_running(self) -> None:
+        """Stop every child now; the jobs that they run come back as Stopped."""
+        for child in self.children.values():
+            if not child.killed_for:
+                self._kill(child, STOPPED)
+
+    def _kill(self, child: Child, reason: str) -> None:
+        child.killed_for = reason
+        child.retiring = True
+        if child.pid is not None and self._server is not None:
+            self._server.kill(child.pid)
+
+    def memory(self) -> int:
+        """Return the resident bytes of all children."""
+        return sum(resident_bytes(child.pid) for child in self.children.values() if child.pid is not None)

@@ -1,0 +1,29 @@
+import math
+import time
+
+__all__ = ["RespawnDelay"]
+
+FIRST, LONGEST = 0.5, 30.0
+
+
+class RespawnDelay:
+    """Waits longer and longer before a process is started again that dies before it is ready.
+
+    It may do so for ever, for example because a module cannot be imported.
+    """
+
+    def __init__(self) -> None:
+        self._delay = 0.0
+        self._until = -math.inf
+
+    def note_ready(self) -> None:
+        self._delay = 0.0
+
+    def note_early_death(self) -> None:
+        self._delay = min(max(FIRST, self._delay * 2), LONGEST)
+        self._until = time.monotonic() + self._delay
+
+    @property
+    def seconds(self) -> float:
+        """How long to wait still; 0 where one may start."""
+        return max(0.0, self._until - time.monotonic())

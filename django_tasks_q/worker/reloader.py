@@ -1,0 +1,95 @@
+"""Runs the worker in a child process and starts it again when a file of the project changes."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from django.utils.autoreload import iter_all_python_module_files
+
+from .pools.fork_server import import_tasks
+
+__all__ = ["run_with_reloader"]
+
+logger = logging.getLogger("django_tasks_q.worker")
+INTERVAL = 1.0
+
+
+def run_with_reloader() -> int:
+    """Watch until stopped; return the worker's exit code. Jobs that run may finish before the worker starts again."""
+    import_tasks()
+    reloader = Reloader([argument for argument in _command() if argument != "--reload"])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, reloader.forward)
+    return reloader.run()
+
+
+class Reloader:
+    def __init__(self, command: list[str]) -> None:
+        self.command = command
+        self.stopping = False
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        while True:
+            times = _modification_times()
+            # In a group of its own, so that Ctrl-C reaches it once, through us.
+            self.worker = subprocess.Popen(self.command, process_group=0)
+            changed = self._watch(self.worker, times)
+            if self.stopping:
+                return self.worker.wait()
+            if changed is None:
+                logger.warning("The worker has ended with code %s; waiting for a change.", self.worker.returncode)
+                changed = self._wait_for_change(times)
+            if changed is None:
+                return self.worker.returncode or 0
+            logger.info("%s has changed; the worker starts again.", changed)
+            self.worker.terminate()
+            self.worker.wait()
+
+    def forward(self, number: int, frame: Any) -> None:
+        """Pass a signal on to the worker."""
+        self.stopping = True
+        if self.worker is not None:
+            self.worker.send_signal(number)
+
+    def _watch(self, worker: "subprocess.Popen[bytes]", times: dict[Path, float]) -> Path | None:
+        """Return the file that has changed, or None where the worker ended or is to end."""
+        while not self.stopping:
+            try:
+                worker.wait(INTERVAL)
+            except subprocess.TimeoutExpired:
+                changed = _changed(times)
+                if changed is not None:
+                    return changed
+            else:
+                return None
+        return None
+
+    def _wait_for_change(self, times: dict[Path, float]) -> Path | None:
+        while not self.stopping:
+            changed = _changed(times)
+            if changed is not None:
+                return changed
+            time.sleep(INTERVAL)
+        return None
+
+
+def _command() -> list[str]:
+    """Return the command line of this process, as Python was given it."""
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _modification_times() -> dict[Path, float]:
+    return {path: path.stat().st_mtime for path in iter_all_python_module_files() if path.exists()}
+
+
+def _changed(times: dict[Path, float]) -> Path | None:
+    for path, before in _modification_times().items():
+        # What was not loaded before is new to us, not changed.
+        if times.setdefault(path, before) != before:
+            return path
+    return None

@@ -1,0 +1,74 @@
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_tasks_q.admin import display
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "—"),
+        (0, "<1 ms"),
+        (-0.2, "<1 ms"),
+        (0.0009, "<1 ms"),
+        (0.0123, "12 ms"),
+        (0.9994, "999 ms"),
+        (0.9996, "1 s"),
+        (1.24, "1.24 s"),
+        (59.99, "60 s"),
+        (59.999, "1 min 0 s"),
+        (125, "2 min 5 s"),
+        (3_599.6, "1 h 0 min"),
+        (11_040, "3 h 4 min"),
+        (183_600, "2 d 3 h"),
+    ],
+)
+def test_durations(seconds: Any, shown: str) -> None:
+    assert display.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("ago", "shown"),
+    [
+        (timedelta(seconds=0), ">now<"),
+        (timedelta(seconds=12.5), ">12 s ago<"),
+        (timedelta(minutes=3, seconds=5), ">3 min ago<"),
+        (timedelta(hours=47, seconds=5), ">47 h ago<"),
+        (timedelta(days=9, seconds=5), ">9 d ago<"),
+        (timedelta(minutes=-5, seconds=-5), ">in 5 min<"),
+    ],
+)
+def test_moments(ago: timedelta, shown: str) -> None:
+    assert shown in display.moment(timezone.now() - ago)
+    assert shown in display.moment(datetime.now() - ago)
+
+
+def test_a_moment_that_never_was() -> None:
+    assert display.moment(None) == "—"
+
+
+def test_the_exact_moment_has_its_zone(settings: Any) -> None:
+    with timezone.override("Europe/Berlin"):
+        shown = display.moment(datetime.fromisoformat("2026-07-01T10:00:00.123456+00:00"))
+    assert 'title="2026-07-01 12:00:00.123 CEST"' in shown
+    assert 'datetime="2026-07-01T12:00:00.123456+02:00"' in shown
+
+
+def test_short_json_stands_on_one_line_and_long_on_several() -> None:
+    assert display.json_block({"a": "é"}) == '<pre class="tasksq-block">{&quot;a&quot;: &quot;é&quot;}</pre>'
+    assert display.json_block(["x" * 60] * 2).count("\n") == 3
+
+
+def test_a_long_text_is_shortened_and_the_whole_is_in_the_title() -> None:
+    shown = display.shortened("<" * 101)
+    assert f'title="{"&lt;" * 101}"' in shown
+    assert "…" in shown
+    assert display.shortened("<b>") == "<b>"
+
+
+def test_a_link_without_a_page_is_text() -> None:
+    assert display.link(None, "<b>") == "<b>"
+    assert display.link("/x?a=1&b=2", "<b>") == '<a href="/x?a=1&amp;b=2">&lt;b&gt;</a>'

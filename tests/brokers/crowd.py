@@ -1,0 +1,135 @@
+"""Tables with many rows, and what a database says about how it would look into them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+__all__ = ["COUNT", "complaints", "fill", "nodes"]
+
+COUNT = {"postgresql": 200_000, "mysql": 100_000, "sqlite": 100_000}[settings.DATABASE]
+TABLES = ("django_tasks_q_job", "django_tasks_q_result")
+
+SCANS = [["SCAN", name] for name in (*TABLES, "j")]
+
+DIGITS = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
+NUMBERS = (
+    "(SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d + 100000 * g.d + 1 AS n FROM "
+    + ", ".join(f"({DIGITS}) {name}" for name in "abcefg")
+    + ") numbers"
+)
+COMMON = {
+    "backend": "'default'",
+    "priority": "n % 5",
+    "task_path": "'tests.tasks.noop'",
+    "args": "'[]'",
+    "kwargs": "'{}'",
+    "options": "'{}'",
+    "metadata": "'{}'",
+    "failures": "0",
+    "losses": "0",
+    "errors": "'[]'",
+    "reason": "''",
+}
+
+
+class Dialect:
+    """How rows are made, and plans read, on PostgreSQL."""
+
+    key = "CAST('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)"
+    queue = "'queue-' || (n % 20)"
+    soon, ago = "now() + (n - 1000) * interval '1 s'", "now() - n * interval '1 s'"
+    analyze = "ANALYZE {}"
+
+    def complaints(self, sql: str, params: Any) -> Iterator[str]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+            found = cursor.fetchone()[0]
+        for node in nodes((json.loads(found) if isinstance(found, str) else found)[0]["Plan"]):
+            if node["Node Type"] == "Seq Scan" and node["Relation Name"] in TABLES:
+                yield f"scans {node['Relation Name']}"
+            if "Sort" in node["Node Type"]:
+                yield "sorts"
+
+
+class MySQL(Dialect):
+    queue = "CONCAT('queue-', n % 20)"
+    soon, ago = "UTC_TIMESTAMP(6) + INTERVAL (n - 1000) SECOND", "UTC_TIMESTAMP(6) - INTERVAL n SECOND"
+    analyze = "ANALYZE TABLE {}"
+
+    @property
+    def key(self) -> str:  # type: ignore[override]
+        if connection.features.has_native_uuid_field:
+            return "CONCAT('00000000-0000-7000-8000-', LPAD(LOWER(HEX(n)), 12, '0'))"
+        return "CONCAT('00000000000070008000', LPAD(LOWER(HEX(n)), 12, '0'))"
+
+    def complaints(self, sql: str, params: Any) -> Iterator[str]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN {sql}", params)
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        for row in rows:
+            if row["type"] in {"ALL", "index"} and int(row["rows"] or 0) > COUNT // 10:
+                yield f"scans {row['table']}"
+            if "filesort" in (row["Extra"] or "") and int(row["rows"] or 0) > COUNT // 10:
+                yield f"sorts {row['table']}"
+
+
+class SQLite(Dialect):
+    key = "'00000000000070008000' || printf('%012x', n)"
+    soon, ago = "datetime('now', (n - 1000) || ' seconds')", "datetime('now', (-n) || ' seconds')"
+    analyze = "ANALYZE {}"
+
+    def complaints(self, sql: str, params: Any) -> Iterator[str]:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+            steps = [row[3] for row in cursor.fetchall()]
+        for step in steps:
+            if step.split()[:2] in SCANS or step.startswith("USE TEMP B-TREE"):
+                yield step
+
+
+DIALECT = {"postgresql": Dialect, "mysql": MySQL, "sqlite": SQLite}[settings.DATABASE]()
+
+
+def complaints(sql: str, params: Any) -> list[str]:
+    """Return what is wrong with the plan of a statement: a whole table that it would read, or sort."""
+    return list(DIALECT.complaints(sql, params))
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield a node of a plan of PostgreSQL, and all below it."""
+    yield node
+    for child in node.get("Plans", []):
+        yield from nodes(child)
+
+
+def fill() -> None:
+    """Fill both tables with COUNT rows in every state, and tell the planner."""
+    jobs = {
+        "id": DIALECT.key,
+        "queue_name": DIALECT.queue,
+        "attempt": "0",
+        "enqueued_at": DIALECT.ago,
+        "due_at": f"CASE WHEN n % 10 IN (7, 8) THEN {DIALECT.soon} END",
+        "worker_id": "CASE WHEN n % 10 = 9 THEN 'w0' END",
+        "status": "CASE WHEN n % 10 < 7 THEN 'READY' WHEN n % 10 = 9 THEN 'RUNNING' ELSE 'SCHEDULED' END",
+    }
+    results = {
+        "id": DIALECT.key.replace("7000", "7001"),
+        "queue_name": DIALECT.queue,
+        "attempt": "1",
+        "enqueued_at": DIALECT.ago,
+        "finished_at": DIALECT.ago,
+        "status": "CASE WHEN n % 10 = 0 THEN 'FAILED' ELSE 'SUCCESSFUL' END",
+    }
+    with connection.cursor() as cursor:
+        for table, columns in zip(TABLES, (jobs | COMMON, results | COMMON), strict=True):
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())}"
+                f" FROM {NUMBERS} WHERE n <= {COUNT}"
+            )
+            cursor.execute(DIALECT.analyze.format(table))
+            cursor.fetchall() if cursor.description else None

@@ -1,0 +1,82 @@
+"""How the databases find what the hot statements ask for, among very many rows."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from django_tasks_q.brokers import get_broker
+
+from .conftest import make_outcomes
+from .crowd import complaints, fill, nodes
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def crowd(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Very many jobs in every state, and a history as long."""
+    with django_db_blocker.unblock():
+        fill()
+        yield
+        call_command("flush", verbosity=0, interactive=False)
+
+
+def statements(run: Callable[[Any], Any]) -> list[tuple[str, Any]]:
+    """Do something with the broker and undo it; return the statements it took, without those of transactions."""
+    made: list[tuple[str, Any]] = []
+
+    def remember(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        made.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with transaction.atomic():
+        with connection.execute_wrapper(remember):
+            assert run(get_broker("default"))
+        transaction.set_rollback(True)
+    verbs = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+    return [(sql, params) for sql, params in made if sql.lstrip().startswith(verbs)]
+
+
+def finish(status: str) -> Callable[[Any], Any]:
+    def run(broker: Any) -> Any:
+        jobs = broker.claim("w1", "queue-3", 50)
+        recorded = broker.finish("w1", make_outcomes(jobs, status, return_value="1", retry_in=5, failed=True))
+        return recorded.finished or recorded.retried
+
+    return run
+
+
+HOT: dict[str, Callable[[Any], Any]] = {
+    "claim one": lambda broker: broker.claim("w1", "queue-3", 1),
+    "claim many": lambda broker: broker.claim("w1", "queue-3", 500),
+    "promote": lambda broker: broker.promote(),
+    "next_due": lambda broker: broker.next_due(),
+    "ready_queues": lambda broker: broker.ready_queues(),
+    "prune": lambda broker: broker.prune(["SUCCESSFUL", "FAILED"], 3_600),
+    "finish": finish("SUCCESSFUL"),
+    "hand back": finish("SCHEDULED"),
+    "release": lambda broker: broker.release("w1", broker.claim("w1", "queue-3", 50)),
+}
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_hot_statements_neither_scan_nor_sort(crowd: None, name: str) -> None:
+    made = statements(HOT[name])
+    assert made
+    found = {sql: complaints(sql, params) for sql, params in made}
+    assert {sql: said for sql, said in found.items() if said} == {}
+
+
+@pytest.mark.only_on("postgresql")
+def test_the_claim_reads_no_more_than_it_takes(crowd: None) -> None:
+    ((sql, params),) = statements(lambda broker: broker.claim("w1", "queue-3", 10))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+        plan = cursor.fetchone()[0][0]["Plan"]
+        transaction.set_rollback(True)
+    read = [node for node in nodes(plan) if node.get("Index Name") == "tasksq_job_claim"]
+    assert [node["Actual Rows"] for node in read] == [10]
+    assert not read[0].get("Rows Removed by Filter")

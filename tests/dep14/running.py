@@ -1,0 +1,62 @@
+"""Run jobs in the process of the test: the broker claims and records, the executor executes, as in a worker."""
+
+import time
+from itertools import count
+from socket import socketpair
+from typing import Any
+
+from django_tasks_q import TasksQResult
+from django_tasks_q.brokers import get_broker
+from django_tasks_q.brokers.values import ClaimedJob
+from django_tasks_q.worker.executor import Executor
+from django_tasks_q.worker.outcomes import outcome_of
+from django_tasks_q.worker.pools.base import Finished
+from django_tasks_q.worker.pools.wire import Limit, encode_job, read_frame
+
+__all__ = ["WORKER", "run_now", "run_ready"]
+
+WORKER = "worker-of-the-tests"
+# The database's clock is taken for this host's.
+CLOCK = 0.0
+_numbers = count(1)
+
+
+def run_now(result: TasksQResult, *, worker_id: str = WORKER) -> TasksQResult:
+    """Run one attempt of the job, which must be READY; return its result, refreshed."""
+    ran = run_ready(result.backend, result.task.queue_name, worker_id=worker_id)
+    assert result.id in ran, f"{result.id} was not READY in {result.task.queue_name!r}; {ran} were."
+    result.refresh()
+    return result
+
+
+def run_ready(alias: str = "default", queue_name: str = "default", *, worker_id: str = WORKER) -> list[str]:
+    """Run one attempt of each READY job of a queue, one after the other; return their ids."""
+    broker = get_broker(alias)
+    executor = Executor(alias, announce=_leave_to_nobody)
+    jobs = broker.claim(worker_id, queue_name, 1_000)
+    for job in jobs:
+        _run(broker, executor, job, worker_id)
+    return [str(job.id) for job in jobs]
+
+
+def _run(broker: Any, executor: Executor, job: ClaimedJob, worker_id: str) -> None:
+    number, body = _frame(job, worker_id)
+    run = executor.execute(number, body)
+    if not run.recorded:
+        event = Finished(job, run)
+        outcome = outcome_of(event, worker_id=worker_id, clock=CLOCK, now=time.time(), options=broker.options)
+        assert job.id in broker.finish(worker_id, [outcome]), f"{job.id} was taken from {worker_id}."
+
+
+def _frame(job: ClaimedJob, worker_id: str) -> tuple[int, bytes]:
+    """Return what a child would read from its supervisor."""
+    supervisor, child = socketpair()
+    with supervisor, child:
+        supervisor.sendall(encode_job(next(_numbers), job, worker_id, CLOCK))
+        frame = read_frame(child)
+    assert frame is not None
+    return frame
+
+
+def _leave_to_nobody(limit: Limit) -> None:
+    """Hard time limits are the supervisor's, and there is none."""

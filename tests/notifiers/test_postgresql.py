@@ -1,0 +1,135 @@
+"""LISTEN/NOTIFY: sleeping workers are woken, and nobody is where nobody sleeps."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from django_tasks_q import enqueue_many
+from django_tasks_q.control import jobs as control
+from django_tasks_q.control import queues
+from tests import tasks
+from tests.conftest import StartWorker
+from tests.rows import row_of, wait_for_effects
+from tests.waiting import wait_for
+from tests.workers import WorkerProcess
+
+pytestmark = [pytest.mark.only_on("postgresql")]
+# A worker that is not woken looks again after this, which no test here has the patience for.
+FAR = {"poll_interval": 60}
+SOON = 5
+
+
+@pytest.fixture
+def sleeper(start_worker: StartWorker) -> WorkerProcess:
+    """A worker that sleeps."""
+    worker = start_worker("--concurrency", "1", options=FAR)
+    wait_for(lambda: worker.row.idle, "the worker to sleep")
+    return worker
+
+
+@pytest.fixture
+def heard(transactional_db: None) -> Iterator[Any]:
+    """A function that returns the payloads of the notifications since it was last called."""
+    import psycopg  # noqa: PLC0415
+
+    parameters = connection.get_connection_params()
+    names = {name: parameters[name] for name in ("dbname", "user", "password", "host", "port") if name in parameters}
+    with psycopg.connect(**names, autocommit=True) as listener:
+        listener.execute("LISTEN django_tasks_q")
+
+        def since_last() -> list[str]:
+            # Generous for what has been sent already.
+            return [notification.payload for notification in listener.notifies(timeout=0.3)]
+
+        yield since_last
+
+
+def test_an_enqueue_wakes_a_sleeping_worker(sleeper: WorkerProcess) -> None:
+    for _ in range(10):
+        tasks.noop.enqueue().wait(SOON)
+
+
+def test_nothing_that_comes_while_a_worker_falls_asleep_is_overlooked(sleeper: WorkerProcess) -> None:
+    """At every moment of its way from work to sleep."""
+    for pause in range(100):
+        tasks.noop.enqueue().wait(SOON)
+        time.sleep(pause / 10_000)
+
+
+def test_other_ways_into_the_queue_wake_too(sleeper: WorkerProcess) -> None:
+    enqueue_many([(tasks.noop, (), {})] * 3)[-1].wait(SOON)
+    result = tasks.boom.enqueue().wait(SOON)
+    control.retry([row_of(result).id])
+    wait_for(lambda: row_of(result).attempt == 2, "the retried job to run", timeout=SOON)
+    queues.pause("quiet")
+    quiet = tasks.leave_effect.using(queue_name="quiet").enqueue("quiet")
+    queues.resume("quiet")
+    quiet.wait(SOON)
+    wait_for_effects(["quiet"])
+
+
+def test_one_notification_for_a_transaction_and_none_after_a_rollback(sleeper: WorkerProcess, heard: Any) -> None:
+    with transaction.atomic():
+        for _ in range(20):
+            tasks.noop.enqueue()
+    assert heard() == ["default"]
+
+    wait_for(lambda: sleeper.row.idle, "the worker to sleep again")
+    with transaction.atomic():
+        tasks.noop.enqueue()
+        transaction.set_rollback(True)
+    assert heard() == []
+
+
+def test_a_worker_that_was_busy_for_long_looks_as_soon_as_it_can(start_worker: StartWorker) -> None:
+    worker = start_worker("--concurrency", "1", options=FAR | {"heartbeat_interval": 0.2, "rescue_after": 5})
+    tasks.leave_effect.enqueue("long", 2)
+    wait_for_effects(["long"])
+    wait_for(lambda: not worker.row.idle, "the worker to say that it is busy", timeout=1.5)
+    tasks.noop.enqueue().wait(SOON)
+    tasks.noop.using(run_after=timedelta(seconds=0.2)).enqueue().wait(SOON)
+
+
+def test_nobody_is_notified_where_nobody_sleeps(start_worker: StartWorker, heard: Any) -> None:
+    tasks.noop.enqueue()
+    assert heard() == []
+
+    worker = start_worker("--concurrency", "1", options=FAR)
+    tasks.leave_effect.enqueue("long", 30)
+    wait_for_effects(["long"])
+    wait_for(lambda: not worker.row.idle, "the worker to say that it is busy")
+    heard()
+    enqueue_many([(tasks.noop, (), {})] * 20)
+    tasks.noop.enqueue()
+    assert heard() == []
+
+
+def test_a_worker_of_another_backend_is_not_woken(sleeper: WorkerProcess, heard: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify('django_tasks_q', 'elsewhere')")
+    assert heard() == ["elsewhere"]
+    tasks.noop.enqueue().wait(SOON)
+
+
+def test_a_worker_hears_again_after_its_connection_was_terminated(sleeper: WorkerProcess) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    wait_for(lambda: "The database is back" in sleeper.output, "the worker to connect again")
+    wait_for(lambda: sleeper.row.idle, "the worker to sleep again")
+    for _ in range(5):
+        tasks.noop.enqueue().wait(SOON)
+
+
+def test_delayed_jobs_need_no_wake_up(sleeper: WorkerProcess) -> None:
+    """An enqueue of a delayed job tells the sleeping worker of an earlier moment than it knew."""
+    for seconds in (0.6, 0.3):
+        due = time.time() + seconds
+        started = tasks.start_time.using(run_after=timedelta(seconds=seconds)).enqueue().wait(SOON).return_value
+        assert -0.05 < started - due < 2

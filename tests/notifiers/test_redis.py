@@ -1,0 +1,97 @@
+"""Redis carries the wake-up for any database."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
+
+from django_tasks_q.notifiers import make_notifier
+from tests import tasks
+from tests.conftest import StartWorker
+from tests.rows import wait_until_done
+from tests.waiting import wait_for
+from tests.workers import WorkerProcess
+
+from .proxy import Proxy
+
+FAR = {"notifier": "redis", "poll_interval": 60}
+SOON = 5
+
+
+@pytest.fixture
+def proxy(redis_url: str) -> Iterator[Proxy]:
+    """A way to Redis that can be cut."""
+    with Proxy(redis_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def redis_cache(settings: Any, proxy: Proxy) -> None:
+    """The settings that the worker has, for the producer."""
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": proxy.url,
+            "KEY_PREFIX": settings.DATABASE_NAME,
+        },
+    }
+    settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": FAR}}
+
+
+def subscribers(proxy: Proxy) -> int:
+    """Return how many listen, as Redis says."""
+    channel = make_notifier("default", "default")._channel
+    return int(caches["default"].client.get_client().pubsub_numsub(channel)[0][1])
+
+
+def start(start_worker: StartWorker, proxy: Proxy, **options: Any) -> WorkerProcess:
+    return start_worker("--concurrency", "1", options=FAR | options, environment={"TEST_REDIS_URL": proxy.url})
+
+
+@pytest.mark.usefixtures("redis_cache")
+def test_an_enqueue_wakes_a_sleeping_worker(start_worker: StartWorker, proxy: Proxy) -> None:
+    start(start_worker, proxy)
+    wait_for(lambda: subscribers(proxy) == 1, "the worker to listen")
+    for pause in range(20):
+        tasks.noop.enqueue().wait(SOON)
+        time.sleep(pause / 1_000)
+
+
+@pytest.mark.usefixtures("redis_cache")
+def test_redis_goes_away_and_comes_back(start_worker: StartWorker, proxy: Proxy) -> None:
+    worker = start(start_worker, proxy, poll_interval=3)
+    wait_for(lambda: subscribers(proxy) == 1, "the worker to listen")
+    tasks.noop.enqueue().wait(SOON)
+
+    proxy.cut()
+    wait_for(lambda: "Redis is not there" in worker.output, "the worker to notice")
+    # An enqueue succeeds, and the job is found by polling.
+    for _ in range(2):
+        tasks.noop.enqueue().wait(20)
+    proxy.restore()
+    wait_for(lambda: subscribers(proxy) == 1, "the worker to listen again", timeout=20)
+    wait_until_done(3)
+    began = time.monotonic()
+    for _ in range(5):
+        tasks.noop.enqueue().wait(SOON)
+    assert time.monotonic() - began < 3
+    assert worker.stop() == 0
+
+
+@pytest.mark.usefixtures("redis_cache")
+def test_a_worker_starts_without_redis(start_worker: StartWorker, proxy: Proxy) -> None:
+    proxy.cut()
+    worker = start(start_worker, proxy, poll_interval=1)
+    assert tasks.add.enqueue(1, 2).wait(20).return_value == 3
+    assert "Redis is not there" in worker.output
+    assert worker.stop() == 0
+
+
+def test_another_cache_is_refused(settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": FAR}}
+    with pytest.raises(ImproperlyConfigured, match='"redis" needs a cache of django-redis.*LocMemCache'):
+        make_notifier("default", "default").send()

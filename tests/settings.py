@@ -1,0 +1,99 @@
+"""Settings of the tests, and of the workers that they start in processes of their own.
+
+TEST_DATABASE chooses the database of a session: sqlite (the default), postgresql or mysql.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from . import services
+
+# The test project's app is tested on every database, and in real workers, which read this too.
+sys.path.append(str(Path(__file__).parent.parent / "testproject"))
+
+DATABASE = os.environ.setdefault("TEST_DATABASE", "sqlite")
+# Chosen once: the workers of this session inherit it.
+DATABASE_NAME = os.environ.setdefault("TEST_DATABASE_NAME", f"test_tasksq_{os.getpid()}")
+
+try:
+    URL, MISSING = services.DATABASES[DATABASE](), None
+except services.MissingService as missing:
+    URL, MISSING = "", missing
+
+if DATABASE == "mysql":
+    services.mysql_driver()
+
+DATABASES = {
+    "default": services.database_settings(DATABASE, URL, name=DATABASE_NAME),
+    # Only for the tables of the backend "elsewhere".
+    "queue": services.database_settings(DATABASE, URL, name=f"{DATABASE_NAME}_queue"),
+}
+DATABASE_ROUTERS = ["tests.routers.QueueRouter"]
+
+SECRET_KEY = "for tests only"
+ALLOWED_HOSTS = ["*"]
+USE_TZ = os.environ.get("TEST_USE_TZ", "1") == "1"
+TIME_ZONE = "Europe/Berlin"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ROOT_URLCONF = "tests.urls"
+STATIC_URL = "static/"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_tasks_q",
+    "analyser",
+    "tests",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+TASKS = {
+    "default": {
+        "BACKEND": "django_tasks_q.backend.TasksQBackend",
+        "QUEUES": [],
+        # A test may give its workers other options: see start_worker.
+        "OPTIONS": json.loads(os.environ.get("TEST_TASKS_OPTIONS", "{}")),
+    },
+    "elsewhere": {
+        "BACKEND": "django_tasks_q.backend.TasksQBackend",
+        "QUEUES": [],
+        "OPTIONS": {"database": "queue"},
+    },
+}
+
+if "TEST_REDIS_URL" in os.environ:
+    CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": os.environ["TEST_REDIS_URL"],
+            # Sessions that run side by side hear only their own workers.
+            "KEY_PREFIX": DATABASE_NAME,
+        },
+    }

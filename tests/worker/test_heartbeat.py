@@ -1,0 +1,122 @@
+"""Workers that seem dead, or are: what they held runs elsewhere, and they record nothing of it."""
+
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from django_tasks_q.lifecycle import JobStatus, ResultStatus, WorkerStatus
+from django_tasks_q.models import Job, Result, Worker
+from tests import tasks as usual
+from tests.conftest import StartWorker
+from tests.models import Effect
+from tests.rows import insert_job, row_of, wait_for_effects, wait_until_running
+from tests.waiting import wait_for, wait_for_results
+from tests.workers import WorkerProcess
+
+from . import tasks
+
+QUICK = {"heartbeat_interval": 0.5, "rescue_after": 2}
+
+
+def send(number: signal.Signals, processes: list[psutil.Process]) -> None:
+    for process in processes:
+        process.send_signal(number)
+
+
+def assert_works_under_a_new_id(worker: WorkerProcess, old: Worker) -> None:
+    """The worker has started over: the old row is LOST, and jobs run under another id."""
+    wait_for(worker._is_ready, f"{worker} to start over")
+    wait_for(lambda: Worker.objects.filter(pid=worker.pid).count() == 2, "a second row of the worker")
+    assert Worker.objects.get(id=old.id).status == WorkerStatus.LOST
+    result = usual.add.enqueue(1, 2).wait(30)
+    new = Worker.objects.get(pid=worker.pid, status=WorkerStatus.ONLINE)
+    assert (result.return_value, result.worker_ids) == (3, [new.id])
+    assert new.id != old.id
+    assert f"Worker {old.id} was taken for dead" in worker.output
+
+
+def test_a_worker_that_was_stopped_for_too_long_starts_over(start_worker: StartWorker) -> None:
+    """The whole of it, as by a host that is suspended."""
+    worker = start_worker("--concurrency", "2", options=QUICK)
+    old = worker.row
+    result = tasks.sleep_at_first.enqueue("job")
+    wait_for_effects(["job"])
+    tree = [psutil.Process(worker.pid), *worker.others()]
+    other = start_worker("--concurrency", "2", options=QUICK)
+
+    send(signal.SIGSTOP, tree)
+    assert wait_for_results([result], timeout=20) == [2]
+    assert other.stop() == 0
+    send(signal.SIGCONT, tree)
+
+    assert_works_under_a_new_id(worker, old)
+    row = row_of(result)
+    assert (row.attempt, row.losses, row.worker_id) == (2, 1, other.row.id)
+    assert f"Worker {old.id} (process {worker.pid}" in row.errors[0]["traceback"]
+    assert Effect.objects.count() == 2
+
+
+def test_a_worker_that_was_taken_for_dead_records_nothing(start_worker: StartWorker, tmp_path: Path) -> None:
+    """The supervisor alone stands still; its children finish what they run, too late."""
+    worker, go = start_worker("--concurrency", "3", options=QUICK), tmp_path / "go"
+    old = worker.row
+    results = {"plain": tasks.wait_at_first.enqueue("plain", str(go))}
+    wait_for_effects(["plain"])
+    if settings.DATABASE != "sqlite":
+        # There its transaction would keep the only lock from those who rescue.
+        results["atomic"] = tasks.wait_atomically_at_first.enqueue("atomic", str(go))
+    wait_until_running(len(results))
+
+    supervisor = psutil.Process(worker.pid)
+    supervisor.suspend()
+    other = start_worker("--concurrency", "2", options=QUICK)
+    assert wait_for_results(list(results.values()), timeout=30) == [2] * len(results)
+    other_id = other.row.id
+    assert other.stop() == 0
+    go.touch()
+    wait_for(lambda: all((tmp_path / f"go-{label}").exists() for label in results), "the first runs to end")
+    supervisor.resume()
+
+    assert_works_under_a_new_id(worker, old)
+    for result in results.values():
+        row = row_of(result)
+        assert (row.status, row.attempt, row.losses, row.worker_id) == (ResultStatus.SUCCESSFUL, 2, 1, other_id)
+    # The atomic one's first run is undone, the plain one's is not.
+    labels = sorted(Effect.objects.values_list("label", "attempt"))
+    assert labels == [*([("atomic", 2)] if "atomic" in results else []), ("plain", 1), ("plain", 2)]
+
+
+def insert_worker(name: str, *, node: str = "another host", silent_for: float) -> str:
+    """Write the row of a worker whose last heartbeat was so many seconds ago."""
+    moment = timezone.now() - timedelta(seconds=silent_for)
+    row = Worker.objects.create(
+        id=name, host="web-7", node=node, pid=4, concurrency=1, started_at=moment, heartbeat_at=moment
+    )
+    return str(row.id)
+
+
+def held_by(worker_id: str, **columns: int) -> Job:
+    now = timezone.now()
+    given = {"status": JobStatus.RUNNING, "worker_id": worker_id, "attempt": 1, "started_at": now, **columns}
+    return insert_job("tests.tasks.noop", **given)
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_silent_workers_of_other_hosts_are_rescued(start_worker: StartWorker) -> None:
+    dead, alive = insert_worker("dead", silent_for=20), insert_worker("alive", silent_for=5)
+    lost, poison, kept = held_by(dead), held_by(dead, losses=2), held_by(alive)
+    start_worker("--concurrency", "1")
+    wait_for(lambda: Result.objects.count() == 2, "the jobs of the dead worker to end", timeout=10)
+
+    lost_row, poison_row = Result.objects.get(id=lost.id), Result.objects.get(id=poison.id)
+    assert (lost_row.status, lost_row.attempt, lost_row.losses) == (ResultStatus.SUCCESSFUL, 2, 1)
+    assert (poison_row.status, poison_row.attempt, poison_row.losses) == (ResultStatus.FAILED, 1, 3)
+    assert "Worker dead (process 4 on web-7) died" in poison_row.reason
+    assert Job.objects.get(id=kept.id).worker_id == alive
+    statuses = dict(Worker.objects.filter(id__in=[dead, alive]).values_list("id", "status"))
+    assert statuses == {"dead": WorkerStatus.LOST, "alive": WorkerStatus.ONLINE}

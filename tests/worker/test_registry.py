@@ -1,0 +1,92 @@
+"""The workers' rows."""
+
+import os
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+
+from django_tasks_q.lifecycle import WorkerStatus
+from django_tasks_q.models import Worker
+from django_tasks_q.services.registry import Identity, Load, Registry, process_start
+
+LOAD = Load(running=1, finished=2, memory=3)
+
+
+def make_registry(broker: Any, concurrency: int = 2) -> Registry:
+    return Registry(broker, Identity("name", ["a"], ["b"], concurrency))
+
+
+def silence(registry: Registry, seconds: float) -> None:
+    Worker.objects.filter(id=registry.worker_id).update(heartbeat_at=timezone.now() - timedelta(seconds=seconds))
+
+
+@pytest.fixture
+def registry(broker: Any) -> Registry:
+    registry = make_registry(broker)
+    registry.register()
+    return registry
+
+
+def test_a_worker_tells_who_and_where_it_is(registry: Registry) -> None:
+    row = Worker.objects.get()
+    assert (row.id, row.pid, row.concurrency) == (registry.worker_id, os.getpid(), 2)
+    assert (row.queues, row.excluded_queues, row.status) == (["a"], ["b"], WorkerStatus.ONLINE)
+    assert abs(row.heartbeat_at - timezone.now()) < timedelta(seconds=5)
+    assert row.process_start == process_start(os.getpid()) != ""
+
+
+def test_who_could_not_register_has_no_id(broker: Any) -> None:
+    refused = make_registry(broker, concurrency=-1)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        refused.register()
+    assert refused.worker_id == ""
+
+
+def test_a_beat_tells_the_load(registry: Registry) -> None:
+    silence(registry, 5)
+    assert registry.beat(LOAD, idle=True)
+    row = Worker.objects.get()
+    assert (row.running, row.finished, row.memory, row.idle) == (1, 2, 3, True)
+    assert abs(row.heartbeat_at - timezone.now()) < timedelta(seconds=3)
+
+
+def test_who_was_given_up_cannot_beat(broker: Any, registry: Registry) -> None:
+    silence(registry, broker.options.rescue_after + 1)
+    other = make_registry(broker)
+    other.register()
+    (dead,) = other.find_dead()
+    assert [row.id for row in other.lock_dead([dead])] == [registry.worker_id]
+    other.mark_lost(dead)
+    assert not registry.beat(LOAD, idle=True)
+    assert other.find_dead() == []
+
+    old = registry.worker_id
+    assert registry.register() != old
+    assert registry.beat(LOAD, idle=False)
+
+
+def test_a_neighbour_without_a_process_is_dead_at_once(broker: Any, registry: Registry) -> None:
+    other = make_registry(broker)
+    other.register()
+    assert other.find_dead() == []
+    # Another process has its number now.
+    Worker.objects.filter(id=registry.worker_id).update(process_start="1")
+    assert [row.id for row in other.find_dead()] == [registry.worker_id]
+    Worker.objects.filter(id=registry.worker_id).update(node="another machine")
+    assert other.find_dead() == []
+
+
+def test_who_has_left_is_not_rescued_and_forgotten_in_the_end(broker: Any, registry: Registry) -> None:
+    registry.leave(LOAD)
+    assert Worker.objects.get().status == WorkerStatus.OFFLINE
+    silence(registry, 3_600)
+    other = make_registry(broker)
+    other.register()
+    assert other.find_dead() == []
+    other.forget_old(timedelta(hours=2))
+    assert Worker.objects.count() == 2
+    other.forget_old(timedelta(minutes=30))
+    assert [row.id for row in Worker.objects.all()] == [other.worker_id]

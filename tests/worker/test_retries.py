@@ -1,0 +1,183 @@
+"""What happens to a job after an error, and after the loss of its process."""
+
+import re
+from datetime import datetime, timedelta
+
+import pytest
+
+from django_tasks_q import Task, TasksQResult
+from django_tasks_q.control import jobs as control
+from django_tasks_q.lifecycle import ResultStatus
+from django_tasks_q.models import Job, Result
+from tests import tasks as usual
+from tests.conftest import StartWorker
+from tests.models import Effect
+from tests.rows import insert_job, row_of
+from tests.waiting import wait_for, wait_for_results
+from tests.workers import WorkerProcess
+
+from . import tasks
+
+
+def counts(result: TasksQResult) -> tuple[str, int, int, int]:
+    row = row_of(result)
+    return str(row.status), row.attempt, row.failures, row.losses
+
+
+def exceptions(result: TasksQResult) -> list[str]:
+    return [error["exception"].rpartition(".")[2] for error in row_of(result).errors]
+
+
+def test_errors_are_retried_within_the_budget(worker: WorkerProcess) -> None:
+    thrice, of_a_kind = usual.boom_thrice.enqueue("no"), usual.boom_of_a_kind.enqueue("OSError")
+    other_kind, once = usual.boom_of_a_kind.enqueue("ValueError"), usual.boom.enqueue()
+    fourth = usual.succeed_at.enqueue(4)
+    for result in (thrice, of_a_kind, other_kind, once):
+        assert result.wait(30).status == "FAILED"
+
+    assert counts(thrice) == ("FAILED", 3, 3, 0)
+    assert exceptions(thrice) == ["ValueError"] * 3
+    assert counts(of_a_kind) == ("FAILED", 3, 3, 0)
+    assert (counts(other_kind), counts(once)) == (("FAILED", 1, 1, 0), ("FAILED", 1, 1, 0))
+    assert row_of(thrice).reason == "ValueError: no"
+    assert "raise ValueError(message)\nValueError: no" in thrice.errors[0].traceback
+    assert thrice.worker_ids == [worker.row.id] * 3
+    assert fourth.wait(30).return_value == 4
+    assert counts(fourth) == ("SUCCESSFUL", 4, 3, 0)
+
+
+def test_backoff_keeps_a_job_waiting(worker: WorkerProcess) -> None:
+    result = usual.boom_thrice.using(backoff=[0.3, 0.6]).enqueue().wait(30)
+    errors = row_of(result).errors
+    starts, ends = [error["started_at"] for error in errors], [error["finished_at"] for error in errors]
+    moments = [
+        (datetime.fromisoformat(end), datetime.fromisoformat(start))
+        for end, start in zip(ends, starts[1:], strict=False)
+    ]
+    waits = [(start - end).total_seconds() for end, start in moments]
+    assert 0.3 <= waits[0] < 2
+    assert 0.6 <= waits[1] < 2
+
+
+def test_a_requeued_job_has_a_fresh_budget_and_keeps_its_errors(worker: WorkerProcess) -> None:
+    result = usual.boom_thrice.enqueue().wait(30)
+    key = row_of(result).id
+    assert control.retry([key]) == {key}
+    wait_for(lambda: counts(result) == ("FAILED", 6, 3, 0), "the requeued job to fail")
+    assert exceptions(result) == ["ValueError"] * 6
+    assert [error["attempt"] for error in row_of(result).errors] == [1, 2, 3, 4, 5, 6]
+
+
+def test_losses_are_counted_apart_from_errors(worker: WorkerProcess) -> None:
+    result = tasks.die_twice_and_fail_twice.enqueue().wait(30)
+    assert result.return_value == 5
+    assert counts(result) == ("SUCCESSFUL", 5, 2, 2)
+    assert exceptions(result) == ["JobLost", "JobLost", "ValueError", "ValueError"]
+    assert "exited with code 9" in row_of(result).errors[0]["traceback"]
+
+
+@pytest.mark.parametrize("task", [usual.kill_process, usual.exit_process], ids=["signal", "exit"])
+def test_a_poison_job_fails_after_max_losses(worker: WorkerProcess, task: Task) -> None:
+    result = task.using(max_attempts=10).enqueue()
+    others = [usual.add.enqueue(1, number) for number in range(5)]
+    assert result.wait(30).status == "FAILED"
+    assert counts(result) == ("FAILED", 3, 0, 3)
+    assert exceptions(result) == ["JobLost"] * 3
+    assert "3 of at most 3 losses" in row_of(result).reason
+    assert ("SIGKILL" if task is usual.kill_process else "exited with code 3") in row_of(result).reason
+    assert wait_for_results(others) == [1, 2, 3, 4, 5]
+    assert [row_of(other).losses for other in others] == [0] * 5
+
+
+def test_an_atomic_job_leaves_its_effects_with_its_completion_only(worker: WorkerProcess) -> None:
+    kept = usual.leave_effect_atomically.enqueue("kept")
+    failed = usual.leave_effect_and_boom.enqueue("undone")
+    unstorable = tasks.return_unstorable_atomically.enqueue("unstorable")
+    assert kept.wait(30).status == "SUCCESSFUL"
+    assert (failed.wait(30).status, unstorable.wait(30).status) == ("FAILED", "FAILED")
+    assert counts(failed) == ("FAILED", 3, 3, 0)
+    assert list(Effect.objects.values_list("label", flat=True)) == ["kept"]
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_what_cannot_be_stored_fails_at_the_first_attempt(start_worker: StartWorker, attempts: int) -> None:
+    start_worker("--concurrency", "1", options={"max_payload": 10_000})
+    unserializable = usual.return_unserializable.using(max_attempts=attempts).enqueue().wait(30)
+    large = usual.return_text.using(max_attempts=attempts).enqueue(10_001).wait(30)
+    fits = usual.return_text.enqueue(9_000).wait(30)
+    assert [counts(result) for result in (unserializable, large)] == [("FAILED", 1, 1, 0)] * 2
+    assert (exceptions(unserializable), exceptions(large)) == (["UnserializableError"], ["PayloadTooLarge"])
+    assert "the return value" in row_of(unserializable).reason
+    assert "10,003" in row_of(large).reason or "10003" in row_of(large).reason
+    assert len(fits.return_value) == 9_000
+
+
+def test_results_need_not_be_kept(worker: WorkerProcess) -> None:
+    result = usual.return_unserializable.using(store_result=False).enqueue().wait(30)
+    assert (result.status, result.return_value) == ("SUCCESSFUL", None)
+
+
+# jobs that no enqueue() of this project would write
+
+
+def test_an_unknown_task_is_parked_with_the_reason_then_fails(start_worker: StartWorker) -> None:
+    start_worker("--concurrency", "2", options={"unknown_task_delay": 0.2, "unknown_task_grace": 1.5})
+    paths = [
+        "tests.tasks.not_there",
+        "not_there.tasks.at_all",
+        "tests.worker.broken.unreachable",
+        "tests.workers.ROOT",
+        "nodot",
+    ]
+    keys = [insert_job(path).id for path in paths]
+    wait_for(
+        lambda: Job.objects.filter(reason__startswith="There is no task").count() == len(keys), "the jobs to be parked"
+    )
+    for job in Job.objects.all():
+        assert (job.attempt, job.failures, job.losses, job.started_at) == (0, 0, 0, None)
+        assert job.task_path in job.reason
+
+    wait_for(lambda: not Job.objects.exists(), "the jobs to fail", timeout=20)
+    for key, path in zip(keys, paths, strict=True):
+        row = Result.objects.get(id=key)
+        assert row.status == ResultStatus.FAILED
+        assert path in row.reason
+        assert row.errors[-1]["exception"] == "django_tasks_q.exceptions.UnknownTask"
+        assert row.finished_at - row.enqueued_at > timedelta(seconds=1.4)
+    assert usual.add.enqueue(1, 2).wait(30).return_value == 3
+
+
+CORRUPT = {
+    "args is a dict": {"args": {"a": 1}},
+    "args is text": {"args": "text"},
+    "kwargs is a list": {"kwargs": [1]},
+    "kwargs is a number": {"kwargs": 1},
+    "metadata is a list": {"metadata": [1]},
+    "errors is a dict": {"errors": {"a": 1}},
+    "errors holds numbers": {"errors": [1, 2]},
+    "options is a list": {"options": [1]},
+    "options has an unknown name": {"options": {"nonsense": 1}},
+    "options has a wrong value": {"options": {"timeout": "soon"}},
+    "options has a wrong backoff": {"options": {"backoff": {"kind": "nonsense"}}},
+    "options has no backoff": {"options": {"backoff": 5}},
+    "options has an unknown exception": {"options": {"retry_on": ["not.there"]}},
+    "options has a number for an exception": {"options": {"retry_on": [1]}},
+    "options has no exception": {"options": {"retry_on": ["os.path"]}},
+}
+# What does not keep a task from running is let by.
+ODD = {"errors holds strange dicts": {"errors": [{"exception": 1}]}, "priority is too high": {"priority": 1000}}
+
+
+def test_a_corrupt_job_fails_and_the_worker_is_unharmed(start_worker: StartWorker) -> None:
+    start_worker("--concurrency", "1")
+    first = usual.process_id.enqueue().wait(30).return_value
+    keys = {insert_job("tests.tasks.noop", **columns).id: name for name, columns in (CORRUPT | ODD).items()}
+    wait_for(lambda: not Job.objects.exists(), "the corrupt jobs to end")
+
+    rows = {keys[row.id]: row for row in Result.objects.filter(id__in=keys)}
+    ends = {name: (row.status, row.attempt, row.losses) for name, row in rows.items()}
+    assert ends == dict.fromkeys(CORRUPT, ("FAILED", 1, 0)) | dict.fromkeys(ODD, ("SUCCESSFUL", 1, 0))
+    told = {name: rows[name].reason for name in CORRUPT}
+    # The one that no error can be added to is refused by some databases.
+    assert all(re.match("CorruptJob: |The database refused", reason) for reason in told.values()), told
+    assert usual.process_id.enqueue().wait(30).return_value == first

@@ -1,0 +1,149 @@
+"""The end of a worker: what runs may finish, the rest is READY at once, and nothing is charged that did not run."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+
+from django_tasks_q import enqueue_many
+from django_tasks_q.lifecycle import JobStatus, ResultStatus, WorkerStatus
+from django_tasks_q.models import Job, Result
+from tests import tasks
+from tests.conftest import StartWorker
+from tests.models import Effect
+from tests.rows import wait_for_effects, wait_until_done, wait_until_running
+from tests.waiting import wait_for
+from tests.workers import WorkerProcess
+
+LONG, SHORT = 8, 100
+
+
+def terminate(worker: WorkerProcess) -> None:
+    worker.signal(signal.SIGTERM)
+
+
+def interrupt_group(worker: WorkerProcess) -> None:
+    """Do what Ctrl-C in a terminal does."""
+    os.killpg(worker.pid, signal.SIGINT)
+
+
+def terminate_tree(worker: WorkerProcess) -> None:
+    """Do what systemd and some containers do."""
+    for process in [*worker.others(), worker.process]:
+        process.send_signal(signal.SIGTERM)
+
+
+WAYS: list[Callable[[WorkerProcess], None]] = [terminate, interrupt_group, terminate_tree]
+
+
+def load(worker: WorkerProcess, seconds: float) -> None:
+    """Let every child be busy with a long job, and hold short ones behind them in the worker or in the queue."""
+    # A worker holds ahead what it knows to be short.
+    enqueue_many((tasks.noop, (), {}) for _ in range(200))
+    wait_until_done(200)
+    Result.objects.all().delete()
+    labels = [f"long {number}" for number in range(LONG)]
+    first = tasks.leave_effect.using(priority=10)
+    enqueue_many(
+        [
+            *((first, (label, seconds), {}) for label in labels),
+            *((tasks.leave_effect, (f"short {number}",), {}) for number in range(SHORT)),
+        ]
+    )
+    wait_for_effects(labels)
+
+
+def short_jobs_are_free() -> bool:
+    short = Job.objects.filter(priority=0)
+    return not short.exclude(status=JobStatus.READY).exists()
+
+
+def assert_nothing_is_charged(count: int) -> None:
+    jobs = list(Job.objects.all())
+    assert len(jobs) == count
+    for job in jobs:
+        assert (job.status, job.attempt, job.failures, job.losses) == (JobStatus.READY, 0, 0, 0)
+        assert (job.started_at, job.worker_id, job.errors) == (None, None, [])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_running_jobs_finish_and_the_others_are_free_at_once(
+    start_worker: StartWorker, way: Callable[[WorkerProcess], None]
+) -> None:
+    worker = start_worker("--concurrency", str(LONG))
+    load(worker, seconds=2.5)
+    short = SHORT - Effect.objects.filter(label__startswith="short").count()
+
+    way(worker)
+    told_at = time.monotonic()
+    wait_for(short_jobs_are_free, "the short jobs to be READY", timeout=1.5)
+    assert worker.process.poll() is None
+    assert worker.wait() == 0
+    assert time.monotonic() - told_at < 10
+
+    long = Result.objects.filter(priority=10)
+    assert {(row.status, row.attempt, len(row.errors)) for row in long} == {(ResultStatus.SUCCESSFUL, 1, 0)}
+    assert long.count() == LONG
+    assert_nothing_is_charged(short)
+    assert worker.row.status == WorkerStatus.OFFLINE
+    assert worker.others() == []
+
+
+def test_running_jobs_go_back_after_the_shutdown_timeout(start_worker: StartWorker) -> None:
+    worker = start_worker("--concurrency", str(LONG), "--shutdown-timeout", "1")
+    load(worker, seconds=60)
+    short = SHORT - Effect.objects.filter(label__startswith="short").count()
+
+    worker.signal()
+    told_at = time.monotonic()
+    assert worker.wait() == 0
+    assert 1 <= time.monotonic() - told_at < 4
+    assert_nothing_is_charged(LONG + short)
+    assert {job.reason for job in Job.objects.filter(priority=10)} == {"Its worker was stopped."}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_second_signal_stops_at_once(start_worker: StartWorker, number: signal.Signals) -> None:
+    worker = start_worker("--concurrency", str(LONG))
+    load(worker, seconds=60)
+    short = SHORT - Effect.objects.filter(label__startswith="short").count()
+
+    worker.signal(number)
+    wait_for(lambda: worker.row.status == WorkerStatus.DRAINING, "the worker to be DRAINING")
+    worker.signal(number)
+    told_at = time.monotonic()
+    assert worker.wait() == 0
+    assert time.monotonic() - told_at < 3
+    assert_nothing_is_charged(LONG + short)
+    assert worker.others() == []
+
+
+def test_what_goes_back_is_run_by_another_worker_at_once(start_worker: StartWorker) -> None:
+    worker = start_worker("--concurrency", "2", "--shutdown-timeout", "0")
+    tasks.leave_effect.enqueue("job", 60)
+    wait_for_effects(["job"])
+    other = start_worker("--concurrency", "2")
+    worker.signal()
+    wait_for(lambda: Effect.objects.filter(label="job").count() == 2, "the job to run again", timeout=10)
+    assert worker.wait() == 0
+    (job,) = Job.objects.all()
+    assert (job.worker_id, job.attempt) == (other.row.id, 1)
+
+
+def test_a_worker_stops_before_it_has_started(start_worker: StartWorker) -> None:
+    worker = start_worker("--concurrency", "2", wait=False)
+    wait_for(lambda: worker.others() or worker.process.poll() is not None, "the worker to have children")
+    worker.signal()
+    assert worker.wait() == 0
+
+
+def test_a_job_that_times_out_while_the_worker_stops_does_not_keep_it(start_worker: StartWorker) -> None:
+    """Nobody is left to announce the job's end but a new child."""
+    worker = start_worker("--concurrency", "1")
+    tasks.overrun.enqueue(60)
+    wait_until_running(1)
+    worker.signal()
+    assert worker.wait(15) == 0
+    assert Result.objects.get().status == ResultStatus.FAILED
