@@ -20,7 +20,7 @@ from tests.workers import WorkerProcess
 pytestmark = [pytest.mark.only_on("postgresql")]
 # A worker that is not woken looks again after this, which no test here has the patience for.
 FAR = {"poll_interval": 60}
-SOON = 5
+SOON = 20
 
 
 @pytest.fixture
@@ -87,9 +87,9 @@ def test_one_notification_for_a_transaction_and_none_after_a_rollback(sleeper: W
 
 def test_a_worker_that_was_busy_for_long_looks_as_soon_as_it_can(start_worker: StartWorker) -> None:
     worker = start_worker("--concurrency", "1", options=FAR | {"heartbeat_interval": 0.2, "rescue_after": 5})
-    tasks.leave_effect.enqueue("long", 2)
+    tasks.leave_effect.enqueue("long", 8)
     wait_for_effects(["long"])
-    wait_for(lambda: not worker.row.idle, "the worker to say that it is busy", timeout=1.5)
+    wait_for(lambda: not worker.row.idle, "the worker to say that it is busy", timeout=7)
     tasks.noop.enqueue().wait(SOON)
     tasks.noop.using(run_after=timedelta(seconds=0.2)).enqueue().wait(SOON)
 

@@ -18,7 +18,7 @@ from tests.workers import WorkerProcess
 from .proxy import Proxy
 
 FAR = {"notifier": "redis", "poll_interval": 60}
-SOON = 5
+SOON = 20
 
 
 @pytest.fixture

@@ -43,7 +43,8 @@ def run_program_at_first(context: Context, label: str) -> int:
 
 
 def await_file(path: str, label: str) -> None:
-    """Wait until a file is there, then leave one that tells of it."""
+    """Leave one file at the beginning; wait until the file at `path` is there, then leave another."""
+    Path(f"{path}-{label}-begun").touch()
     while not Path(path).exists():
         time.sleep(0.01)
     Path(f"{path}-{label}").touch()

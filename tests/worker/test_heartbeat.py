@@ -14,7 +14,7 @@ from django_tasks_q.models import Job, Result, Worker
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.models import Effect
-from tests.rows import insert_job, row_of, wait_for_effects, wait_until_running
+from tests.rows import insert_job, row_of, wait_for_effects
 from tests.waiting import wait_for, wait_for_results
 from tests.workers import WorkerProcess
 
@@ -70,7 +70,7 @@ def test_a_worker_that_was_taken_for_dead_records_nothing(start_worker: StartWor
     if settings.DATABASE != "sqlite":
         # There its transaction would keep the only lock from those who rescue.
         results["atomic"] = tasks.wait_atomically_at_first.enqueue("atomic", str(go))
-    wait_until_running(len(results))
+    wait_for(lambda: all((tmp_path / f"go-{label}-begun").exists() for label in results), "the first runs to begin")
 
     supervisor = psutil.Process(worker.pid)
     supervisor.suspend()

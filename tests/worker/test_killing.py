@@ -46,7 +46,7 @@ def test_the_job_of_a_killed_child_runs_again_at_once(worker: WorkerProcess) -> 
     os.kill(effect.pid, signal.SIGKILL)
     killed_at = time.monotonic()
     wait_for_effects(["job"], attempt=2)
-    assert time.monotonic() - killed_at < 2
+    assert time.monotonic() - killed_at < 10
 
     assert wait_for_results([result]) == [2]
     row = row_of(result)
@@ -85,7 +85,7 @@ def test_children_end_with_their_supervisor(start_worker: StartWorker) -> None:
 
     worker.signal(signal.SIGKILL)
     worker.wait()
-    wait_for(lambda: not worker.others(), "the orphans to be gone", timeout=5)
+    wait_for(lambda: not worker.others(), "the orphans to be gone", timeout=20)
     start_worker("--concurrency", "2", wait=False)
     wait_for_results(results, timeout=20)
     assert [row_of(result).losses for result in results] == [1, 1]
@@ -102,7 +102,7 @@ def test_the_worker_goes_on_without_its_fork_server(worker: WorkerProcess) -> No
     assert "fork server" in row_of(results[0]).errors[0]["traceback"]
     # A program that a task has started goes with it.
     first = [*children, *programs]
-    wait_for(lambda: not any(is_alive(process) for process in first), "the first children to be gone", timeout=5)
+    wait_for(lambda: not any(is_alive(process) for process in first), "the first children to be gone", timeout=20)
     assert worker.stop() == 0
 
 

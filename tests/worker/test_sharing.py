@@ -19,4 +19,4 @@ def test_a_busy_worker_keeps_no_jobs_from_another(start_worker: StartWorker) -> 
 
     enqueue_many((tasks.nap, (0,), {}) for _ in range(50))
     start_worker("--concurrency", "1")
-    wait_for(lambda: Result.objects.count() == 50, "the short jobs to end", timeout=10)
+    wait_for(lambda: Result.objects.count() == 50, "the short jobs to end", timeout=20)
