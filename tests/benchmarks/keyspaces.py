@@ -1,0 +1,45 @@
+"""Databases of the Redis server BENCH_REDIS_URL: each peer that keeps jobs there has some of its own."""
+
+import os
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+__all__ = ["SERVER", "Keyspace"]
+
+SERVER = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
+MARK = "benchmarks of django_tasks_q"
+
+
+class Keyspace:
+    """One numbered database of the server, for one peer's jobs or results alone."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.url = f"{SERVER}/{number}"
+
+    @cached_property
+    def redis(self) -> Any:
+        return import_module("redis").Redis.from_url(self.url)
+
+    def take(self) -> None:
+        """Make it ours, unless it holds keys of someone else: later they would be deleted."""
+        if self.redis.dbsize() and not self.redis.exists(MARK):
+            raise RuntimeError(
+                f"The Redis database {self.url} holds {self.redis.dbsize()} keys that the benchmarks have not made and"
+                " would delete. Empty it (FLUSHDB), or name another server by BENCH_REDIS_URL."
+            )
+        self.redis.set(MARK, "")
+
+    def empty(self) -> None:
+        """Delete all keys."""
+        self.redis.flushdb()
+        self.redis.set(MARK, "")
+
+    def delete(self, *keys: str) -> None:
+        self.redis.delete(*keys)
+
+    def count(self) -> int:
+        """Return how many keys there are."""
+        keys: int = self.redis.dbsize()
+        return keys - 1

@@ -1,0 +1,140 @@
+import os
+import sys
+from typing import Any, ClassVar
+
+from .. import tables
+from ..keyspaces import Keyspace
+from .base import PROCESSES, Peer
+
+__all__ = ["CeleryDjangoResults", "CeleryRabbitMQ", "CeleryRedis", "CeleryRedisResults"]
+
+RABBITMQ = os.environ.get("BENCH_RABBITMQ_URL", "amqp://guest:guest@127.0.0.1:5672//")
+QUEUE = "benchmarks"
+
+
+class Celery(Peer):
+    """Celery with its prefork pool, which its documentation takes for granted.
+
+    worker_prefetch_multiplier is 64: "if you have many short-running tasks, and throughput/round trip latency is
+    important to you, this number should be large … say 64, or 128" (user guide, Optimizing, Prefetch Limits).
+    Results are ignored where no backend keeps them: "if you don't care about the results … disable them" (user guide,
+    Tasks, Tips and Best Practices). Left as they are: early acknowledgement, persistent messages, the pool of broker
+    connections (on by default, so that one producer is used again and again), the log level (WARNING).
+
+    There is no bulk enqueue: a group sends its tasks one by one.
+    """
+
+    has_sleep = True
+    broker: ClassVar[str]
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "CELERY_BROKER_URL": self.broker,
+            "CELERY_TASK_DEFAULT_QUEUE": QUEUE,
+            "CELERY_TASK_IGNORE_RESULT": self.keeps == "nowhere",
+            "CELERY_WORKER_PREFETCH_MULTIPLIER": 64,
+            "CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP": True,
+        }
+
+    def worker_commands(self) -> list[list[str]]:
+        app = "tests.benchmarks.tasks.celery"
+        return [[sys.executable, "-m", "celery", "-A", app, "worker", "--concurrency", str(PROCESSES)]]
+
+    def queue_arguments(self, queue: str) -> list[str]:
+        return ["--queues", queue]
+
+    def clear(self) -> None:
+        self.tasks.app.control.purge()
+
+    def enqueue(self, count: int) -> None:
+        for _ in range(count):
+            self.tasks.noop.delay()
+
+    def enqueue_sleep(self, seconds: float) -> None:
+        self.tasks.sleep.delay(seconds)
+
+
+class CeleryOnRedis(Celery):
+    """The broker is Redis. Its bindings are left in place by clear(): a producer declares them but once."""
+
+    packages: ClassVar[tuple[str, ...]] = ("celery", "redis")
+    services = frozenset({"redis"})
+    jobs: ClassVar[Keyspace]
+
+    def prepare(self) -> None:
+        self.jobs.take()
+
+    def clear(self) -> None:
+        super().clear()
+        # What a killed worker had taken and not acknowledged.
+        self.jobs.delete("unacked", "unacked_index")
+
+
+class CeleryRedis(CeleryOnRedis):
+    """As Celery likes it best: nothing is kept."""
+
+    name = "celery-redis"
+    label = "Celery, Redis, results ignored"
+    jobs = Keyspace(6)
+    broker = jobs.url
+
+
+class CeleryRedisResults(CeleryOnRedis):
+    """Results in Redis, for a day, as is the default."""
+
+    name = "celery-redis-results"
+    label = "Celery, Redis, results in Redis"
+    keeps = "Redis"
+    jobs = Keyspace(7)
+    broker = jobs.url
+    results = Keyspace(8)
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "CELERY_RESULT_BACKEND": self.results.url}
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.results.take()
+
+    def clear(self) -> None:
+        super().clear()
+        self.results.empty()
+
+    def stored(self) -> int | None:
+        return self.results.count()
+
+
+class CeleryRabbitMQ(Celery):
+    """The broker is RabbitMQ, the default and the most complete one (user guide, Backends and Brokers)."""
+
+    name = "celery-rabbitmq"
+    label = "Celery, RabbitMQ, results ignored"
+    packages = ("celery", "amqp")
+    services = frozenset({"rabbitmq"})
+    broker = RABBITMQ
+
+
+class CeleryDjangoResults(CeleryOnRedis):
+    """Results in the project's own database, by django-celery-results, set up as its documentation says.
+
+    Celery closes Django's connections before and after each task whatever CONN_MAX_AGE is; CELERY_DB_REUSE_MAX, which
+    only its source knows (celery/fixups/django.py), would let it keep them.
+    """
+
+    name = "celery-django-results"
+    label = "Celery, Redis, results in PostgreSQL"
+    packages = ("celery", "redis", "django-celery-results")
+    keeps = "PostgreSQL"
+    apps = ("django_celery_results",)
+    jobs = Keyspace(9)
+    broker = jobs.url
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "CELERY_RESULT_BACKEND": "django-db"}
+
+    def clear(self) -> None:
+        super().clear()
+        tables.empty("django_celery_results.TaskResult")
+
+    def stored(self) -> int | None:
+        return tables.count("django_celery_results.TaskResult")

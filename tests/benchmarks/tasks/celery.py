@@ -1,0 +1,20 @@
+import time
+
+from celery import Celery
+
+from .. import marks
+
+__all__ = ["app", "noop", "sleep"]
+
+app = Celery("benchmarks")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+@app.task
+def noop() -> None:
+    marks.mark()
+
+
+@app.task
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)

@@ -1,0 +1,18 @@
+import time
+
+from django.tasks import task
+from django_ox.bulk import enqueue_many
+
+from .. import marks
+
+__all__ = ["enqueue_many", "noop", "sleep"]
+
+
+@task
+def noop() -> None:
+    marks.mark()
+
+
+@task
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)

@@ -1,0 +1,17 @@
+import time
+
+from django.tasks import task
+
+from .. import marks
+
+__all__ = ["noop", "sleep"]
+
+
+@task
+def noop() -> None:
+    marks.mark()
+
+
+@task
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)

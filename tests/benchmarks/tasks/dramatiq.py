@@ -1,0 +1,17 @@
+import time
+
+import dramatiq
+
+from .. import marks
+
+__all__ = ["noop", "sleep"]
+
+
+@dramatiq.actor
+def noop() -> None:
+    marks.mark()
+
+
+@dramatiq.actor
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
