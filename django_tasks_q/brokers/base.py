@@ -207,22 +207,24 @@ class Broker(OperatorVerbs):
         return [row for key, row in rows.items() if held.get(str(key)) == row["attempt"]]
 
     def _outcome_row(self, outcome: Outcome) -> dict[str, Any]:
-        return {
+        """Return what there is to say of an outcome; the database takes the rest for NULL."""
+        row: dict[str, Any] = {
             "id": str(self.to_key(outcome.id)),
             "attempt": outcome.attempt,
-            "status": str(outcome.status),
+            "status": outcome.status,
             "started_at": self._moment_text(outcome.started_at),
             "finished_at": self._moment_text(outcome.finished_at),
-            "return_value": outcome.return_value,
-            "error": outcome.error,
-            "due_at": self._moment_text(outcome.finished_at + timedelta(seconds=outcome.retry_in))
-            if outcome.status == JobStatus.SCHEDULED
-            else None,
-            "failed": int(outcome.failed),
-            "lost": int(outcome.lost),
-            "uncharged": int(not outcome.charged),
-            "reason": outcome.reason[:500],
         }
+        if outcome.return_value is not None:
+            row["return_value"] = outcome.return_value
+        if outcome.error is not None:
+            row["error"] = outcome.error
+        if outcome.status == JobStatus.SCHEDULED:
+            row["due_at"] = self._moment_text(outcome.finished_at + timedelta(seconds=outcome.retry_in))
+        if outcome.reason:
+            row["reason"] = outcome.reason[:500]
+        flags = {"failed": outcome.failed, "lost": outcome.lost, "uncharged": not outcome.charged}
+        return row | {name: 1 for name, is_set in flags.items() if is_set}
 
     # What vendors differ in.
 
@@ -248,14 +250,14 @@ class Broker(OperatorVerbs):
     @cached_property
     def _history_expressions(self) -> dict[str, str]:
         return {
-            "failures": "j.failures + o.failed",
-            "losses": "j.losses + o.lost",
+            "failures": "j.failures + COALESCE(o.failed, 0)",
+            "losses": "j.losses + COALESCE(o.lost, 0)",
             "started_at": "CASE WHEN j.attempt <= 1 THEN o.started_at ELSE j.started_at END",
             "last_attempted_at": "o.started_at",
             "finished_at": "o.finished_at",
             "errors": self.appended_errors,
             "status": "o.status",
-            "reason": "o.reason",
+            "reason": "COALESCE(o.reason, '')",
             "return_value": self.return_value,
         }
 
@@ -266,12 +268,12 @@ class Broker(OperatorVerbs):
             "errors": self.appended_errors,
             "started_at": "CASE WHEN o.uncharged = 1 AND j.attempt <= 1 THEN NULL ELSE j.started_at END",
             "last_attempted_at": "CASE WHEN o.uncharged = 1 AND j.attempt <= 1 THEN NULL ELSE j.last_attempted_at END",
-            "attempt": "j.attempt - o.uncharged",
-            "failures": "j.failures + o.failed",
-            "losses": "j.losses + o.lost",
+            "attempt": "j.attempt - COALESCE(o.uncharged, 0)",
+            "failures": "j.failures + COALESCE(o.failed, 0)",
+            "losses": "j.losses + COALESCE(o.lost, 0)",
             "due_at": "CASE WHEN o.due_at IS NULL THEN j.due_at ELSE o.due_at END",
             "status": "o.status",
-            "reason": "o.reason",
+            "reason": "COALESCE(o.reason, '')",
             "worker_id": "NULL",
         }
 

@@ -2,6 +2,7 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -143,6 +144,10 @@ class PostgreSQLBroker(Broker):
             f" WHEN jsonb_array_length(j.errors) >= {self.options.max_errors} THEN j.errors - 0"
             " ELSE j.errors END) || jsonb_build_array(o.error::jsonb) END"
         )
+
+    def _moment_text(self, moment: datetime) -> str:
+        # The column knows the time zone, whatever USE_TZ says.
+        return moment.isoformat()
 
     def to_key(self, job_id: uuid.UUID) -> Any:
         return job_id

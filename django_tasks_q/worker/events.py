@@ -1,6 +1,5 @@
 """What happened to a job, said once; logs, metrics and receivers listen."""
 
-from dataclasses import replace
 from typing import Any
 
 from django.db import DatabaseError
@@ -29,4 +28,4 @@ def refused(outcome: Outcome, error: DatabaseError) -> Outcome:
     # In ASCII: it may have been refused for a character.
     cause = str(error).encode("ascii", "backslashreplace").decode()
     reason = f"The database refused the outcome of this run: {cause}"[:500]
-    return replace(outcome, status=ResultStatus.FAILED, return_value=None, error=None, failed=True, reason=reason)
+    return outcome._replace(status=ResultStatus.FAILED, return_value=None, error=None, failed=True, reason=reason)

@@ -5,7 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from inspect import iscoroutinefunction
@@ -156,7 +156,7 @@ class Executor:
                 raise Superseded(
                     f"Job {outcome.id} belongs to another worker now; what this run did in the database is undone."
                 )
-        return replace(run, recorded=True)
+        return run._replace(recorded=True)
 
     def _successful(self, attempt: Attempt, value: Any) -> Run:
         stored = dump_return_value(value, self.config.max_payload) if attempt.options.store_result else None
@@ -269,7 +269,7 @@ def _is_plain(row: SimpleNamespace, task: BaseTask) -> bool:
     )
 
 
-def _add_payloads(row: SimpleNamespace, payloads: bytes) -> None:
+def _add_payloads(row: SimpleNamespace, payloads: str) -> None:
     """Read the JSON columns into the row. Raise CorruptJob where they cannot be a call."""
     row.errors = []
     try:

@@ -360,17 +360,13 @@ def test_what_is_not_the_workers_any_more_is_left_alone(broker: Any, put: Put, s
     change = {"an earlier attempt": -1, "a later attempt": 1}.get(wrong, 0)
     before = list(Job.objects.filter(id=specs[0].id).values())
     outcomes = make_outcomes(jobs, status, error=error(), failed=True, retry_in=5)
-    stale = outcomes[0].__class__(**{**_values(outcomes[0]), "attempt": outcomes[0].attempt + change})
+    stale = outcomes[0]._replace(attempt=outcomes[0].attempt + change)
     recorded = broker.finish("w2" if wrong == "another worker" else "w1", [stale])
     assert (recorded.finished, recorded.retried) == (frozenset(), frozenset())
     assert stale.id not in recorded
     assert list(Job.objects.filter(id=specs[0].id).values()) == before
     assert not Result.objects.exists()
     assert specs[1].id in broker.finish("w1", [stale, outcomes[1]])
-
-
-def _values(outcome: Any) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in outcome.__dataclass_fields__}
 
 
 def test_a_worker_that_was_taken_for_dead_cannot_record_anything(broker: Any, put: Put) -> None:
@@ -415,7 +411,7 @@ def test_is_recorded_knows_the_very_run(broker: Any, put: Put) -> None:
     broker.finish("w1", [outcome])
     assert broker.is_recorded("w1", outcome)
     assert not broker.is_recorded("w2", outcome)
-    assert not broker.is_recorded("w1", outcome.__class__(**{**_values(outcome), "attempt": 2}))
+    assert not broker.is_recorded("w1", outcome._replace(attempt=2))
 
 
 # Errors are bounded

@@ -1,6 +1,6 @@
 """What a pool tells the supervisor."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ...brokers.values import ClaimedJob
 from .wire import Limit, Run
@@ -8,16 +8,14 @@ from .wire import Limit, Run
 __all__ = ["Finished", "Lost", "PoolEvent", "Returned", "Stopped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A child has run a job."""
 
     job: ClaimedJob
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The child that ran a job is gone, with the cause in words.
 
     limit: set where the child was killed because of the job's hard time limit.
@@ -31,15 +29,13 @@ class Lost:
     memory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(NamedTuple):
     """A running job was stopped together with its child, because the worker had to stop."""
 
     job: ClaimedJob
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """A child is gone that had not started these jobs."""
 
     jobs: tuple[ClaimedJob, ...]

@@ -10,7 +10,7 @@ from socket import socket
 from typing import Any
 
 from ..executor import Executor
-from .wire import TokenPipe, encode_limit, encode_ready, read_frame
+from .wire import FrameReader, TokenPipe, encode_limit, encode_ready
 
 __all__ = ["run_child"]
 
@@ -30,18 +30,19 @@ def run_child(channel: socket, tokens: TokenPipe, alias: str, parent: int) -> No
         # What a task prints is in the log at once, whatever becomes of this process.
         sys.stdout.reconfigure(line_buffering=True)
     executor = Executor(alias, announce=lambda limit: channel.sendall(encode_limit(limit)))
+    frames = FrameReader(channel)
     channel.sendall(encode_ready())
     while (token := tokens.take()) is not None:
-        body = _frame_of(channel, token)
+        body = _frame_of(frames, token)
         if body is None:
             return
         channel.sendall(executor.execute(token, body).encode())
         _reset_signals()
 
 
-def _frame_of(channel: socket, token: int) -> bytes | None:
+def _frame_of(frames: FrameReader, token: int) -> bytes | None:
     """Read up to the job with this number; those before it were taken back by the parent."""
-    while (frame := read_frame(channel)) is not None:
+    while (frame := frames.read()) is not None:
         seq, body = frame
         if seq == token:
             return body

@@ -10,15 +10,16 @@ import logging
 import os
 import select
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from socket import socket
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...brokers.values import ClaimedJob
 
 __all__ = [
     "FrameBuffer",
+    "FrameReader",
     "Limit",
     "Ready",
     "Run",
@@ -27,25 +28,23 @@ __all__ = [
     "encode_job",
     "encode_limit",
     "encode_ready",
-    "read_frame",
 ]
 
 _HEADER = struct.Struct(">IBQ")
 _TOKEN = struct.Struct(">Q")
 _RUN = struct.Struct(">ddd??????II")
 _LIMIT = struct.Struct(">dd?d")
+_DECODER = json.JSONDecoder()
 JOB, READY, LIMIT, RUN = range(4)
 CHUNK = 262_144
 logger = logging.getLogger("django_tasks_q.worker")
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """A child has started and waits for work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """The job that a child begins has a hard time limit.
 
     started_at: monotonic seconds. timeout: seconds. retry, retry_in: what to do with the job when it is killed for it.
@@ -58,8 +57,7 @@ class Limit:
     retry_in: float
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """How a child's run of a job ended; times are this host's clock, see brokers.values.Outcome for the rest.
 
     successful, retry: neither means that the job has failed for good. recorded: the child has recorded it itself.
@@ -91,16 +89,10 @@ class Run:
     @classmethod
     def decode(cls, seq: int, body: bytes) -> "Run":
         *numbers, value_size, error_size = _RUN.unpack_from(body)
-        started_at, finished_at, retry_in, *flags = numbers
-        successful, retry, failed, charged, recorded, superseded = flags
         value_end = _RUN.size + value_size
         error_end = value_end + error_size
-        texts = body[_RUN.size : value_end], body[value_end:error_end], body[error_end:]
-        value, error, reason = (text.decode() for text in texts)
-        return cls(
-            seq, started_at, finished_at, retry_in, successful, retry, failed, charged, recorded, superseded,
-            value or None, error or None, reason,
-        )  # fmt: skip
+        value, error = body[_RUN.size : value_end].decode(), body[value_end:error_end].decode()
+        return cls._make((seq, *numbers, value or None, error or None, body[error_end:].decode()))
 
 
 def encode_ready() -> bytes:
@@ -117,51 +109,64 @@ def encode_job(seq: int, job: ClaimedJob, worker_id: str, clock: float, ended: s
     clock: the seconds by which the database's clock is ahead of this host's. ended: the entry of Job.errors with which
     the job has ended, where it is not to be run but only to be announced as FAILED.
     """
-    moments = [None if moment is None else moment.isoformat() for moment in (job.run_after, job.enqueued_at)]
-    fixed = {
-        "id": str(job.id),
-        "queue_name": job.queue_name,
-        "priority": job.priority,
-        "task_path": job.task_path,
-        "run_after": moments[0],
-        "enqueued_at": moments[1],
-        "started_at": job.started_at.isoformat(),
-        "attempt": job.attempt,
-        "failures": job.failures,
-        "losses": job.losses,
-        "worker_id": worker_id,
-        "clock": clock,
-        "ended": ended,
-    }
-    payloads = (
-        f'{{"args": {job.args}, "kwargs": {job.kwargs}, "options": {job.options},'
-        f' "metadata": {job.metadata}, "errors": {job.errors}}}'
+    return _frame(
+        JOB,
+        seq,
+        (
+            f'{{"id": "{job.id}", "queue_name": {_quoted(job.queue_name)}, "priority": {job.priority},'
+            f' "task_path": {_quoted(job.task_path)}, "run_after": {_moment(job.run_after)},'
+            f' "enqueued_at": {_moment(job.enqueued_at)}, "started_at": {_moment(job.started_at)},'
+            f' "attempt": {job.attempt}, "failures": {job.failures}, "losses": {job.losses},'
+            f' "worker_id": {_quoted(worker_id)}, "clock": {clock!r}, "ended": {json.dumps(ended)}}}'
+            f'{{"args": {job.args}, "kwargs": {job.kwargs}, "options": {job.options},'
+            f' "metadata": {job.metadata}, "errors": {job.errors}}}'
+        ).encode(),
     )
-    return _frame(JOB, seq, f"{json.dumps(fixed)}\n{payloads}".encode())
+
+
+def _moment(moment: datetime | None) -> str:
+    return "null" if moment is None else f'"{moment.isoformat()}"'
+
+
+@lru_cache(maxsize=1_024)
+def _quoted(text: str) -> str:
+    """Return text as JSON; the same few names come with every job."""
+    return json.dumps(text)
 
 
 def _frame(kind: int, seq: int, body: bytes) -> bytes:
     return _HEADER.pack(len(body), kind, seq) + body
 
 
-def read_frame(channel: socket) -> tuple[int, bytes] | None:
-    """Wait for a whole frame; return its job's number and body, or None at the end of the stream."""
-    header = _read_exactly(channel, _HEADER.size)
-    if header is None:
-        return None
-    size, _, seq = _HEADER.unpack(header)
-    body = _read_exactly(channel, size)
-    return None if body is None else (seq, body)
+class FrameReader:
+    """The child's end of a channel: it waits for frames, and takes in one go what has arrived."""
 
+    def __init__(self, channel: socket) -> None:
+        self.channel = channel
+        self._incoming = bytearray()
+        self._start = 0
 
-def _read_exactly(channel: socket, size: int) -> bytes | None:
-    parts = bytearray()
-    while len(parts) < size:
-        part = channel.recv(min(CHUNK, size - len(parts)))
-        if not part:
+    def read(self) -> tuple[int, bytes] | None:
+        """Wait for a whole frame; return its job's number and body, or None at the end of the stream."""
+        header = self._take(_HEADER.size)
+        if header is None:
             return None
-        parts += part
-    return bytes(parts)
+        size, _, seq = _HEADER.unpack(header)
+        body = self._take(size)
+        return None if body is None else (seq, body)
+
+    def _take(self, size: int) -> bytes | None:
+        while len(self._incoming) - self._start < size:
+            part = self.channel.recv(CHUNK)
+            if not part:
+                return None
+            del self._incoming[: self._start]
+            self._start = 0
+            self._incoming += part
+        end = self._start + size
+        taken = bytes(self._incoming[self._start : end])
+        self._start = end
+        return taken
 
 
 class FrameBuffer:
@@ -194,16 +199,19 @@ class FrameBuffer:
         except (BrokenPipeError, ConnectionResetError):
             self._outgoing.clear()
 
-    def receive(self) -> Iterator[Ready | Limit | Run]:
-        """Read what has arrived and yield the whole frames."""
+    def receive(self) -> list[Ready | Limit | Run]:
+        """Read what has arrived and return the whole frames."""
         self._fill()
-        while len(self._incoming) >= _HEADER.size:
-            size, kind, seq = _HEADER.unpack_from(self._incoming)
-            if len(self._incoming) < _HEADER.size + size:
-                return
-            body = bytes(self._incoming[_HEADER.size : _HEADER.size + size])
-            del self._incoming[: _HEADER.size + size]
-            yield _decode(kind, seq, body)
+        frames, start = [], 0
+        while len(self._incoming) - start >= _HEADER.size:
+            size, kind, seq = _HEADER.unpack_from(self._incoming, start)
+            end = start + _HEADER.size + size
+            if len(self._incoming) < end:
+                break
+            frames.append(_decode(kind, seq, bytes(self._incoming[start + _HEADER.size : end])))
+            start = end
+        del self._incoming[:start]
+        return frames
 
     def _fill(self) -> None:
         try:
@@ -279,7 +287,8 @@ class TokenPipe:
         poll.poll()
 
 
-def decode_job(body: bytes) -> tuple[dict[str, Any], bytes]:
+def decode_job(body: bytes) -> tuple[dict[str, Any], str]:
     """Return what the worker said of a job, and its payloads, still as JSON: they may be damaged."""
-    fixed, _, payloads = body.partition(b"\n")
-    return json.loads(fixed), payloads
+    text = body.decode()
+    fields, end = _DECODER.raw_decode(text)
+    return fields, text[end:]
