@@ -1,0 +1,65 @@
+"""Claim and finish: the jobs of the last batch move to the results, the next batch becomes ours, one commit."""
+
+from collections.abc import Callable, Sequence
+
+from .bench import Bench, Operation
+from .tables import Tables
+
+__all__ = ["claim_and_finish"]
+
+# More than were ever seen, so that the jobs last.
+MOST_JOBS_A_SECOND, MOST_COMMITS_A_SECOND = 40_000, 2_000
+# What a finish knows of a job; every other column that both tables have moves as it is.
+OUTCOME = {"status": "'SUCCESSFUL'", "finished_at": "clock_timestamp()", "return_value": "'null'::json"}
+
+
+def claim_and_finish(batch: int, *, claimers: int = 1) -> Callable[[Bench], Sequence[Operation]]:
+    """Return the measurement with so many jobs a transaction, in one session or more side by side."""
+
+    def prepare(bench: Bench) -> Sequence[Operation]:
+        # A transaction waits for the disk, which does not write more often than so.
+        rate = min(MOST_JOBS_A_SECOND, MOST_COMMITS_A_SECOND * batch)
+        bench.tables.fill(int(rate * bench.seconds) + 2 * batch * claimers)
+        return [_claimer(bench, f"floor-{number}", batch) for number in range(claimers)]
+
+    return prepare
+
+
+def _claimer(bench: Bench, worker: str, batch: int) -> Operation:
+    connection = bench.connect()
+    claim, finish = _claim_sql(bench.tables, batch), _finish_sql(bench.tables)
+    held: list[str] = []
+
+    def claim_and_finish() -> int:
+        nonlocal held
+        with connection.transaction():
+            if held:
+                connection.execute(finish, [worker, held], prepare=True)
+            rows = connection.execute(claim, [worker], prepare=True).fetchall()
+        held = [row[0] for row in rows]
+        return len(held)
+
+    return claim_and_finish
+
+
+def _claim_sql(tables: Tables, batch: int) -> str:
+    # As text, or the driver would make objects of what nobody looks at.
+    columns = ", ".join(f"j.{name}::text" for name in tables.job)
+    return (
+        "WITH picked AS MATERIALIZED (SELECT id FROM django_tasks_q_job"
+        " WHERE backend = 'default' AND queue_name = 'default' AND status = 'READY'"
+        f" ORDER BY priority DESC, id LIMIT {batch} FOR UPDATE SKIP LOCKED)"
+        " UPDATE django_tasks_q_job j SET status = 'RUNNING', worker_id = %s, attempt = j.attempt + 1,"
+        " started_at = clock_timestamp(), last_attempted_at = clock_timestamp()"
+        f" FROM picked WHERE j.id = picked.id RETURNING {columns}"
+    )
+
+
+def _finish_sql(tables: Tables) -> str:
+    kept = [name for name in tables.job if name in tables.result and name not in OUTCOME]
+    return (
+        "WITH moved AS (DELETE FROM django_tasks_q_job"
+        " WHERE worker_id = %s AND status = 'RUNNING' AND id = ANY(%s::uuid[])"
+        f" RETURNING {', '.join([*kept, *OUTCOME.values()])})"
+        f" INSERT INTO django_tasks_q_result ({', '.join([*kept, *OUTCOME])}) SELECT * FROM moved"
+    )
