@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.conf import settings
@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from .brokers import get_broker, get_database
 from .brokers.values import JobSpec
-from .compat import BaseTask, BaseTaskBackend, InvalidTask, normalize_json, task_enqueued
+from .compat import BaseTask, BaseTaskBackend, InvalidTask, task_enqueued
 from .conf import Options, read_options
+from .ids import uuid7
 from .notifiers import notify
 from .payloads import dump_arguments, dump_value
 from .results import TasksQResult, missing, new_result, result_from_row
@@ -70,7 +71,7 @@ class TasksQBackend(BaseTaskBackend):
     def enqueue_many(self, calls: Iterable[Call]) -> list[TasksQResult]:
         """Store many calls, all or none: one statement for each thousand. Return their results in the same order."""
         now = timezone.now()
-        prepared = [self._prepare(task, args, kwargs, now) for task, args, kwargs in calls]
+        prepared = self._prepare_all(calls, now)
         if not prepared:
             return []
         broker = get_broker(self.alias)
@@ -92,7 +93,7 @@ class TasksQBackend(BaseTaskBackend):
         What is wrong with the call is raised now.
         """
         # The arguments as they are now: the caller may change them before the commit.
-        _, result = self._prepare(task, args, kwargs, timezone.now())
+        ((_, result),) = self._prepare_all([(task, args, kwargs)], timezone.now())
         transaction.on_commit(partial(self.enqueue, task, result.args, result.kwargs))
 
     def get_result(self, result_id: Any) -> TasksQResult:
@@ -121,30 +122,62 @@ class TasksQBackend(BaseTaskBackend):
                 id="tasksq.E008",
             )
 
-    def _prepare(
-        self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], now: datetime
-    ) -> tuple[JobSpec, TasksQResult]:
+    def _prepare_all(self, calls: Iterable[Call], now: datetime) -> list[tuple[JobSpec, TasksQResult]]:
+        # By identity: tasks with the same settings are equal, but to compare them takes longer than to look again. The
+        # task is kept with what was found, so that no other one can have its place.
+        known: dict[int, tuple[BaseTask, _Common]] = {}
+        prepared = []
+        for task, args, kwargs in calls:
+            if id(task) not in known:
+                known[id(task)] = task, self._look_at(task, now)
+            prepared.append(self._prepare(known[id(task)][1], args, kwargs, now))
+        return prepared
+
+    def _look_at(self, task: Any, now: datetime) -> "_Common":
         self.validate_task(task)
         run_after = _moment(task.run_after, now)
         if run_after != task.run_after:
             task = task.using(run_after=run_after)
         limit = self.config.max_payload
-        stored_args, stored_kwargs = dump_arguments(args, kwargs, limit)
         metadata = getattr(task, "metadata", None)
-        result = new_result(task, now, normalize_json(args), normalize_json(kwargs), self.alias)
-        spec = JobSpec(
-            id=uuid.UUID(result.id),
-            queue_name=task.queue_name,
-            priority=int(task.priority),
+        return _Common(
+            task=task,
             task_path=task.module_path,
-            args=stored_args,
-            kwargs=stored_kwargs,
+            priority=int(task.priority),
+            run_after=run_after,
             options=dump_value(changed, "options", limit) if (changed := overrides(task)) else "{}",
             metadata=dump_value(metadata, "metadata", limit) if metadata else "{}",
-            run_after=run_after,
+        )
+
+    def _prepare(
+        self, common: "_Common", args: Sequence[Any], kwargs: Mapping[str, Any], now: datetime
+    ) -> tuple[JobSpec, TasksQResult]:
+        stored_args, stored_kwargs = dump_arguments(args, kwargs, self.config.max_payload)
+        job_id = uuid7()
+        spec = JobSpec(
+            id=job_id,
+            queue_name=common.task.queue_name,
+            priority=common.priority,
+            task_path=common.task_path,
+            args=stored_args,
+            kwargs=stored_kwargs,
+            options=common.options,
+            metadata=common.metadata,
+            run_after=common.run_after,
             enqueued_at=now,
         )
-        return spec, result
+        return spec, new_result(str(job_id), common.task, now, args, kwargs, self.alias)
+
+
+class _Common(NamedTuple):
+    """What all calls of one task have in common."""
+
+    task: BaseTask
+    task_path: str
+    priority: int
+    run_after: datetime | None
+    options: str
+    metadata: str
 
 
 def _moment(run_after: datetime | timedelta | None, now: datetime) -> datetime | None:

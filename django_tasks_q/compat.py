@@ -26,7 +26,6 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
         TaskResultMismatch,
     )
     from django.tasks.signals import task_enqueued, task_finished, task_started
-    from django.utils.json import normalize_json
 
     FRAMEWORK = "django.tasks"
 else:
@@ -48,7 +47,6 @@ else:
         TaskResultMismatch,
     )
     from django_tasks.signals import task_enqueued, task_finished, task_started
-    from django_tasks.utils import normalize_json
 
     # The backport renamed its exceptions to Django's spelling after 0.12.
     InvalidTask = getattr(exceptions, "InvalidTask", None) or exceptions.InvalidTaskError
@@ -73,7 +71,6 @@ __all__ = [
     "TaskResultMismatch",
     "TaskResultStatus",
     "configured_aliases",
-    "normalize_json",
     "register_framework",
     "task_backends",
     "task_enqueued",

@@ -8,12 +8,14 @@ from typing import Any
 
 from .exceptions import PayloadTooLarge, UnserializableError
 
-__all__ = ["dump_arguments", "dump_return_value", "dump_value"]
+__all__ = ["NOTHING", "dump_arguments", "dump_return_value", "dump_value"]
 
 # MySQL keeps JSON integers in 64 bits and turns larger ones into floating point.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 # MariaDB takes nothing for JSON that is deeper than 31 levels; the list of the arguments is one of them.
 DEEPEST = 30
+# What most tasks return, as JSON.
+NOTHING = "null"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -42,7 +44,7 @@ def dump_value(value: Any, name: str, max_bytes: int) -> str:
 
 def dump_return_value(value: Any, max_bytes: int) -> str:
     """Return what a task returned as JSON. Raise UnserializableError or PayloadTooLarge."""
-    return dump_value(value, "the return value", max_bytes)
+    return NOTHING if value is None else dump_value(value, "the return value", max_bytes)
 
 
 def _check_size(

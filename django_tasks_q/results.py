@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,6 @@ from django.db import connections
 
 from .compat import BaseTask, TaskContext, TaskError, TaskResult, TaskResultDoesNotExist, TaskResultStatus
 from .exceptions import CorruptJob
-from .ids import uuid7
 from .lifecycle import DEP14_STATUS
 from .task import Task, declared_task, load_options, varied
 
@@ -164,12 +163,12 @@ def refuse_corrupt(row: Any) -> None:
 
 
 def new_result(
-    task: BaseTask, enqueued_at: datetime, args: list[Any], kwargs: dict[str, Any], alias: str
+    job_id: str, task: BaseTask, enqueued_at: datetime, args: Sequence[Any], kwargs: Mapping[str, Any], alias: str
 ) -> TasksQResult:
-    """Return the result of a job that is about to be enqueued."""
+    """Return the result of a job that is about to be enqueued; it makes its own copy of the arguments."""
     return TasksQResult(
         task=task,
-        id=str(uuid7()),
+        id=job_id,
         status=TaskResultStatus.READY,
         enqueued_at=enqueued_at,
         started_at=None,

@@ -1,7 +1,7 @@
 import json
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
@@ -11,19 +11,8 @@ from .values import ClaimedJob, Outcome
 
 __all__ = ["PostgreSQLBroker"]
 
-ARRAY_TYPES = (
-    "uuid",
-    "text",
-    "smallint",
-    "text",
-    "text",
-    "text",
-    "text",
-    "text",
-    "timestamptz",
-    "timestamptz",
-    "timestamptz",
-    "text",
+COPY = (
+    f"COPY django_tasks_q_job ({', '.join(ENQUEUED)}, backend, attempt, failures, losses, errors, reason) FROM STDIN"
 )
 PAYLOADS = {"args", "kwargs", "options", "metadata", "errors"}
 FENCE = "j.id = o.id AND j.worker_id = o.holder AND j.attempt = o.attempt AND j.status = o.held"
@@ -59,18 +48,20 @@ class PostgreSQLBroker(Broker):
             )
 
     def _insert_many(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-        cursor.execute(self._insert_many_sql, [list(column) for column in zip(*rows, strict=True)])
+        if not hasattr(cursor, "copy"):
+            # psycopg2
+            super()._insert_many(cursor, rows)
+            return
 
-    @cached_property
-    def _insert_many_sql(self) -> str:
-        arrays = ", ".join(f"%s::{kind}[]" for kind in ARRAY_TYPES)
-        values = ", ".join(f"{name}::json" if name in PAYLOADS else name for name in ENQUEUED)
-        return (
-            f"INSERT INTO django_tasks_q_job ({', '.join(ENQUEUED)},"
-            " backend, attempt, failures, losses, errors, reason)"
-            f" SELECT {values}, {self._literal(self.alias)}, 0, 0, 0, '[]', ''"
-            f" FROM UNNEST({arrays}) AS rows({', '.join(ENQUEUED)})"
-        )
+        def execute(statement: str, *context: Any) -> None:
+            with self.connection.wrap_database_errors, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row + rest)
+
+        rest = (self.alias, 0, 0, 0, "[]", "")
+        # As Django's cursor does with any statement: whoever logs, counts or refuses them sees this one too.
+        with cursor.debug_sql(COPY) if hasattr(cursor, "debug_sql") else nullcontext():
+            cursor._execute_with_wrappers(COPY, None, many=False, executor=execute)
 
     def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
         with self.connection.cursor() as cursor:

@@ -9,11 +9,9 @@ from .base import Notifier
 __all__ = ["PostgreSQLNotifier"]
 
 CHANNEL = "django_tasks_q"
-# NOTIFY takes a lock of the whole cluster at commit: only where somebody sleeps.
-SEND = (
-    "SELECT pg_notify(%s, %s) WHERE EXISTS"
-    " (SELECT 1 FROM django_tasks_q_worker WHERE backend = %s AND idle AND status = 'ONLINE')"
-)
+# NOTIFY takes a lock of the whole cluster at commit: only where somebody sleeps. Without a sublink, which would cost
+# more time to plan than all the rest.
+SEND = "SELECT pg_notify(%s, %s) FROM django_tasks_q_worker WHERE backend = %s AND idle AND status = 'ONLINE' LIMIT 1"
 
 
 class PostgreSQLNotifier(Notifier):

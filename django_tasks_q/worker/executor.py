@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from inspect import iscoroutinefunction
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +29,7 @@ from ..exceptions import (
     UnserializableError,
 )
 from ..lifecycle import JobStatus, ResultStatus
-from ..payloads import dump_return_value
+from ..payloads import NOTHING, dump_return_value
 from ..results import Context, TasksQResult, refuse_corrupt, result_from_row, task_error, task_from_row
 from ..retries import RetryDecision, decide
 from ..task import TaskOptions, declared_task, resolve_options
@@ -39,6 +39,8 @@ from .pools.wire import Limit, Run, decode_job
 from .time_limits import await_within, soft_limit
 
 __all__ = ["Executor"]
+
+_is_async = lru_cache(maxsize=1_024)(iscoroutinefunction)
 
 
 @dataclass(slots=True)
@@ -140,7 +142,7 @@ class Executor:
         if attempt.task.takes_context:
             args = [Context(task_result=result, metadata=attempt.row.metadata), *args]
         function = attempt.task.func
-        if iscoroutinefunction(function):
+        if _is_async(function):
             # Not asyncio.run(): so the ORM's calls come back to this thread and its connections.
             return async_to_sync(await_within)(function(*args, **result.kwargs), soft_timeout)
         with soft_limit(soft_timeout):
@@ -236,7 +238,7 @@ class Executor:
         result = attempt.result
         finished_at = _shown(run.finished_at + attempt.row.clock)
         changes: dict[str, Any] = {"status": type(result.status)[status], "finished_at": finished_at}
-        if run.return_value is not None:
+        if run.return_value is not None and run.return_value != NOTHING:
             changes["_return_value"] = json.loads(run.return_value)
         if run.error is not None:
             changes["errors"] = [*result.errors, task_error(json.loads(run.error))]
@@ -247,7 +249,6 @@ class Executor:
 
 def _row(fields: Mapping[str, Any], alias: str, started_at: float) -> SimpleNamespace:
     row = SimpleNamespace(**fields, backend=alias, status=JobStatus.RUNNING)
-    row.id = uuid.UUID(row.id)
     for name in ("run_after", "enqueued_at", "started_at"):
         value = getattr(row, name)
         setattr(row, name, parse_datetime(value) if value else None)
@@ -281,7 +282,7 @@ def _add_payloads(row: SimpleNamespace, payloads: str) -> None:
 
 def _outcome(row: SimpleNamespace, run: Run) -> Outcome:
     return Outcome(
-        id=row.id,
+        id=uuid.UUID(row.id),
         attempt=row.attempt,
         status=ResultStatus.SUCCESSFUL,
         started_at=to_moment(run.started_at + row.clock),

@@ -11,7 +11,7 @@ from django_tasks_q.brokers.values import ClaimedJob
 from django_tasks_q.worker.executor import Executor
 from django_tasks_q.worker.outcomes import outcome_of
 from django_tasks_q.worker.pools.base import Finished
-from django_tasks_q.worker.pools.wire import Limit, encode_job, read_frame
+from django_tasks_q.worker.pools.wire import FrameReader, Limit, encode_job
 
 __all__ = ["WORKER", "run_now", "run_ready"]
 
@@ -53,7 +53,7 @@ def _frame(job: ClaimedJob, worker_id: str) -> tuple[int, bytes]:
     supervisor, child = socketpair()
     with supervisor, child:
         supervisor.sendall(encode_job(next(_numbers), job, worker_id, CLOCK))
-        frame = read_frame(child)
+        frame = FrameReader(child).read()
     assert frame is not None
     return frame
 
