@@ -1,7 +1,7 @@
 import json
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
@@ -59,9 +59,8 @@ class PostgreSQLBroker(Broker):
                     copy.write_row(row + rest)
 
         rest = (self.alias, 0, 0, 0, "[]", "")
-        # As Django's cursor does with any statement: whoever logs, counts or refuses them sees this one too.
-        with cursor.debug_sql(COPY) if hasattr(cursor, "debug_sql") else nullcontext():
-            cursor._execute_with_wrappers(COPY, None, many=False, executor=execute)
+        # As Django's cursor does with any statement: whoever counts or refuses them sees this one too.
+        cursor._execute_with_wrappers(COPY, None, many=False, executor=execute)
 
     def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
         with self.connection.cursor() as cursor:

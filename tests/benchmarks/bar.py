@@ -1,7 +1,7 @@
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from .progress import line
 from .samples import Sample
@@ -18,7 +18,7 @@ class Bar:
         self._bar = Progress(
             *columns, TextColumn("{task.description}"), console=Console(stderr=True), refresh_per_second=1
         )
-        self._task = None
+        self._task: TaskID | None = None
         self._steps = 0
 
     def __enter__(self) -> Self:

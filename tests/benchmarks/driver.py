@@ -12,10 +12,9 @@ import traceback
 from typing import Any
 
 import django
-from django.conf import settings
 from django.core.management import call_command
 
-from .peers import Peer
+from .peers import PEERS, Peer
 
 __all__ = ["main"]
 
@@ -57,7 +56,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     django.setup()
-    verbs = Verbs(settings.PEER)
+    verbs = Verbs(PEERS[os.environ["BENCH_PEER"]])
     for line in sys.stdin:
         request = json.loads(line)
         try:

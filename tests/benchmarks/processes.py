@@ -59,6 +59,7 @@ class ProcessGroup:
     """Commands that are started together, in the top of the checkout, and leave nothing behind."""
 
     def __init__(self, commands: Sequence[Sequence[str]], environment: Mapping[str, str], log: Path) -> None:
+        self.commands = [" ".join(command) for command in commands]
         self.log = log
         self._processes: list[subprocess.Popen[bytes]] = []
         with log.open("ab") as output:
@@ -85,11 +86,9 @@ class ProcessGroup:
 
     def check(self) -> None:
         """Raise BenchmarkError where one of the commands has ended."""
-        for process in self._processes:
+        for command, process in zip(self.commands, self._processes, strict=True):
             if process.poll() is not None:
-                raise BenchmarkError(
-                    f"{' '.join(map(str, process.args))} has ended with {process.returncode}:\n{tail(self.log)}"  # type: ignore[union-attr]
-                )
+                raise BenchmarkError(f"{command} has ended with {process.returncode}:\n{tail(self.log)}")
 
     def stop(self) -> None:
         """Ask all to end, as an operator would, and kill what has not after 15 s, and what they have left behind."""

@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from .peers import OURS, PEERS
 from .samples import Sample
 from .scenarios import Scenario
+from .scenarios.base import Column
 from .scenarios.floors import FLOOR
 
 __all__ = ["Results", "Row", "rows"]
@@ -197,36 +199,43 @@ def _head(surroundings: dict[str, Any], options: dict[str, Any]) -> list[str]:
 
 def section(scenario: Scenario, rows: Sequence[Row]) -> list[str]:
     """Return the lines about one scenario."""
-    columns = [column for column in scenario.columns if any(column.key in row.details for row in rows)]
-    floor = "share of the floor" if scenario.higher_is_better else f"above the floor, {scenario.unit}"
-    has_floor = any(row.floor is not None for row in rows)
-    headings = ["", scenario.unit, "without freezes", "CPU", "of which", "times slower", "times the CPU"]
-    headings += [floor] if has_floor else []
-    headings += [column.heading for column in columns]
-    lines = ["", f"## {scenario.name}", "", f"{scenario.title}.", ""]
-    lines += [_line(headings), _line(["---", *["---:"] * (len(headings) - 1)])]
-    for row in rows:
-        cells = _cells(row)
-        if has_floor:
-            cells.append(_format(row.floor, "{:.0%}" if scenario.higher_is_better else "{:,.2f}"))
-        cells += [_format(row.details.get(column.key), column.form) for column in columns]
-        lines.append(_line(cells))
-    failed = [f"- {row.peer}: {' / '.join(map(_last_line, row.errors))}" for row in rows if row.errors]
-    return [*lines, *(["", "Failed:", "", *failed] if failed else [])]
-
-
-def _cells(row: Row) -> list[str]:
-    spread = f" ({_number(row.least)} to {_number(row.most)})" if row.rounds > 1 else ""
-    parts = ", ".join(f"{part} {_number(value)}" for part, value in row.parts.items())
-    return [
-        _label(row.peer),
-        _number(row.figure) + spread,
-        _number(row.effective),
-        _number(row.cpu),
-        parts or NOTHING,
-        _format(row.slower, "{:.2f}"),
-        _format(row.cpu_times, "{:.2f}"),
+    columns = [(heading, cell) for heading, cell in _columns(scenario) if any(cell(row) != NOTHING for row in rows)]
+    table = [
+        _line(heading for heading, _ in columns),
+        _line("---:" if heading else "---" for heading, _ in columns),
+        *(_line(cell(row) for _, cell in columns) for row in rows),
     ]
+    failed = [f"- {row.peer}: {' / '.join(map(_last_line, row.errors))}" for row in rows if row.errors]
+    notes = ["", "Failed:", "", *failed] if failed else []
+    return ["", f"## {scenario.name}", "", f"{scenario.title}.", "", *table, *notes]
+
+
+def _columns(scenario: Scenario) -> Iterator[tuple[str, Callable[[Row], str]]]:
+    """Yield the heading of each column, and what stands in it; those that are empty for all peers are left out."""
+    higher = scenario.higher_is_better
+    yield "", lambda row: _label(row.peer)
+    yield scenario.unit, _figure
+    if scenario.is_timed:
+        yield "without freezes", lambda row: _number(row.effective)
+    yield "times slower" if higher else "times as much", lambda row: _format(row.slower, "{:.2f}")
+    yield (
+        "share of the floor" if higher else f"above the floor, {scenario.unit}",
+        lambda row: _format(row.floor, "{:.0%}" if higher else "{:,.2f}"),
+    )
+    for column in scenario.columns:
+        yield column.heading, partial(_detail, column)
+    yield "CPU", lambda row: _number(row.cpu)
+    yield "times the CPU", lambda row: _format(row.cpu_times, "{:.2f}")
+    yield "CPU of", lambda row: ", ".join(f"{part} {_number(value)}" for part, value in row.parts.items()) or NOTHING
+
+
+def _figure(row: Row) -> str:
+    spread = f" ({_number(row.least)} to {_number(row.most)})" if row.rounds > 1 else ""
+    return _number(row.figure) + spread
+
+
+def _detail(column: Column, row: Row) -> str:
+    return _format(row.details.get(column.key), column.form)
 
 
 def _label(name: str) -> str:

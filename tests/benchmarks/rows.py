@@ -60,7 +60,7 @@ def _first(what: str, task_path: str) -> models.Model:
 
 
 def _multiply(first: models.Model, count: int) -> None:
-    columns = [field.column for field in first._meta.concrete_fields]
+    columns = [field.column for field in first._meta.concrete_fields if field.column]
     values = ", ".join(IDS if column == "id" else column for column in columns)
     table = first._meta.db_table
     with connection.cursor() as cursor:

@@ -33,6 +33,8 @@ class Scenario:
     title: ClassVar[str]
     unit: ClassVar[str] = "jobs/s"
     higher_is_better: ClassVar[bool] = True
+    # Whether a freeze of the machine changes the figure.
+    is_timed: ClassVar[bool] = True
     # The only database that it is about; None for the one that was asked for.
     vendor: ClassVar[str | None] = None
     # The measurements of the floor beside which the figures are seen. PostgreSQL only.
@@ -49,6 +51,10 @@ class Scenario:
     def measure(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
         raise NotImplementedError
 
+    def try_out(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
+        """Return a sample that tells how fast the peer is, where there is `sizing`."""
+        return self.measure(lab, peer, vendor, jobs)
+
     def run(self, lab: Laboratory, peers: Sequence[Peer], vendor: str, progress: Progress) -> Iterator[Sample]:
         """Yield each peer's sample of each round, in an order that rotates."""
         vendor = self.vendor or vendor
@@ -59,20 +65,21 @@ class Scenario:
         for peer in peers:
             progress.step(f"{peer.name}: how many jobs")
             sizes[peer.name] = self._size(lab, peer, vendor)
+        turns: list[Peer | None] = [*peers, None] if floors else [*peers]
         for number in range(1, lab.options.rounds + 1):
-            for peer in rotated([*peers, None] if floors else peers, number - 1):
-                progress.step(f"round {number}: {peer.name if peer else 'the floor'}")
-                for sample in self._samples(lab, peer, vendor, sizes[peer.name]) if peer else self._floor(lab, floors):
+            for turn in rotated(turns, number - 1):
+                progress.step(f"round {number}: {'the floor' if turn is None else turn.name}")
+                if turn is None:
+                    samples = [*measure_floor(lab, floors, as_latency=not self.higher_is_better)]
+                else:
+                    samples = [self._sample(lab, turn, vendor, sizes[turn.name])]
+                for sample in samples:
                     progress.done(sample, self.unit)
                     yield replace(sample, round=number)
 
-    def _floor(self, lab: Laboratory, names: Sequence[str]) -> Iterator[Sample]:
-        return measure_floor(lab, names, as_latency=not self.higher_is_better)
-
-    def _samples(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int | str) -> Iterator[Sample]:
-        yield Sample(peer.name, error=jobs) if isinstance(jobs, str) else self._try(lab, peer, vendor, jobs)
-
-    def _try(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
+    def _sample(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int | str) -> Sample:
+        if isinstance(jobs, str):
+            return Sample(peer.name, error=jobs)
         try:
             return self.measure(lab, peer, vendor, jobs)
         except BenchmarkError as error:
@@ -84,18 +91,21 @@ class Scenario:
             return lab.options.jobs or 0
         key = f"{self.sizing} {vendor}", peer.name
         if key not in lab.sizes:
-            sample = self._probe(lab, peer, vendor)
-            if sample.error:
-                return sample.error
-            lab.sizes[key] = min(max(int(sample.effective * lab.options.span_seconds), FEWEST), MOST)
+            try:
+                rate = self._rate(lab, peer, vendor)
+            except BenchmarkError as error:
+                return str(error)
+            lab.sizes[key] = min(max(int(rate * lab.options.span_seconds), FEWEST), MOST)
         return lab.sizes[key]
 
-    def _probe(self, lab: Laboratory, peer: Peer, vendor: str) -> Sample:
+    def _rate(self, lab: Laboratory, peer: Peer, vendor: str) -> float:
+        """Return jobs a second, found with so many jobs that they take long enough."""
         jobs = FEWEST
         while True:
-            sample = self._try(lab, peer, vendor, jobs)
-            if sample.error or sample.seconds - sample.frozen >= LONG_ENOUGH or jobs * GROWTH > MOST:
-                return sample
+            sample = self.try_out(lab, peer, vendor, jobs)
+            seconds = sample.seconds - sample.frozen
+            if seconds >= LONG_ENOUGH or jobs * GROWTH > MOST:
+                return sample.effective
             jobs *= GROWTH
 
 

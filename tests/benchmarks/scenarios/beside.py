@@ -6,7 +6,8 @@ from ..laboratory import Laboratory
 from ..peers import Peer
 from ..samples import Sample, Span
 from ..site import Site
-from .base import Column, Scenario
+from .base import Column
+from .drain import Draining
 
 __all__ = ["Backlog", "History", "OtherQueue", "Scheduled"]
 
@@ -14,8 +15,7 @@ __all__ = ["Backlog", "History", "OtherQueue", "Scheduled"]
 QUEUE = "default"
 
 
-class Beside(Scenario):
-    sizing = "drain"
+class Beside(Draining):
     is_about_us = True
     columns = (
         Column("empty", "beside no rows, jobs/s"),

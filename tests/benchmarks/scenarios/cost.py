@@ -8,14 +8,13 @@ from ..peers import Peer
 from ..samples import Sample, Span
 from ..servers import PostgreSQL
 from ..site import Site
-from .base import Column, Scenario
+from .base import Column
+from .drain import Draining
 
 __all__ = ["Cost"]
 
-# Jobs at least, so that a worker's start weighs little; and seconds after which a backend has told its figures.
+# Jobs at least, so that full load is what is seen; and seconds after which a backend has told its figures.
 LEAST_JOBS, TOLD = 2_000, 1.5
-# Seconds that a worker without jobs runs, to know what its start and end cost.
-IDLE = 4
 COUNTERS = """
 SELECT d.xact_commit AS commits, d.xact_rollback AS rollbacks, t.dead AS dead,
     pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint AS wal
@@ -29,13 +28,13 @@ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
-class Cost(Scenario):
+class Cost(Draining):
     name = "cost"
-    title = "What a job costs the database, from the worker's start to its end (less those of an idle worker)"
+    title = "What a no-op job costs the database while it is claimed, run and finished, at full load"
     unit = "commits per job"
     higher_is_better = False
+    is_timed = False
     vendor = "postgresql"
-    sizing = "drain"
     columns = (
         Column("statements", "statements per job", "{:.3f}"),
         Column("wal", "WAL, bytes per job", "{:,.0f}"),
@@ -46,15 +45,10 @@ class Cost(Scenario):
     def measure(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
         site = lab.site(peer, vendor)
         jobs = jobs if lab.options.jobs else max(jobs, LEAST_JOBS)
-        site.empty()
-        counters = Counters(site)
-        with site.worker():
-            time.sleep(IDLE)
-        idle = counters.difference()
-        site.enqueue(jobs)
-        counters = Counters(site)
-        span = self._drain(lab, site, jobs)
-        costs = {name: max(value - idle.get(name, 0), 0) / jobs for name, value in counters.difference().items()}
+        # What the worker's start and end cost besides is in both.
+        _, least = self._drain(lab, site, 1)
+        span, most = self._drain(lab, site, 1 + jobs)
+        costs = {name: (value - least[name]) / jobs for name, value in most.items()}
         commits = costs.pop("commits")
         return Sample(
             peer.name,
@@ -67,12 +61,15 @@ class Cost(Scenario):
             details=costs,
         )
 
-    def _drain(self, lab: Laboratory, site: Site, jobs: int) -> Span:
-        """Nobody asks the database how many are stored: those questions would be counted."""
+    def _drain(self, lab: Laboratory, site: Site, jobs: int) -> tuple[Span, dict[str, float]]:
+        """Nobody asks the database meanwhile how many are stored: those questions would be counted."""
+        site.empty()
+        site.enqueue(jobs)
+        counters = Counters(site)
         with site.worker() as worker:
             span = lab.drained(site, worker, jobs, until_stored=False)
             time.sleep(TOLD)
-        return span
+        return span, counters.difference()
 
 
 class Counters:

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 from ..laboratory import Laboratory
 from ..peers import Peer
 from ..samples import Sample
@@ -6,12 +8,9 @@ from .base import Scenario
 __all__ = ["Enqueue", "EnqueueBulk"]
 
 
-class Enqueue(Scenario):
-    name = "enqueue"
-    title = "Enqueue one by one, each in its own transaction, while no worker runs"
-    floors = ("insert_django_cursor",)
-    sizing = "enqueue"
-    verb = "enqueue"
+class Enqueueing(Scenario):
+    # Of the driver.
+    verb: ClassVar[str]
 
     def measure(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
         site = lab.site(peer, vendor)
@@ -23,12 +22,18 @@ class Enqueue(Scenario):
         return Sample.rate(peer.name, jobs, span)
 
 
-class EnqueueBulk(Enqueue):
+class Enqueue(Enqueueing):
+    name = "enqueue"
+    title = "Enqueue one by one, each in its own transaction, while no worker runs"
+    floors = ("insert_django_cursor",)
+    sizing = verb = "enqueue"
+
+
+class EnqueueBulk(Enqueueing):
     name = "enqueue_bulk"
     title = "Enqueue many at once, while no worker runs"
     floors = ("unnest", "copy")
-    sizing = "enqueue_bulk"
-    verb = "enqueue_bulk"
+    sizing = verb = "enqueue_bulk"
 
     def can_measure(self, peer: Peer) -> bool:
         return peer.has_bulk

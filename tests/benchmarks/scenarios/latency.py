@@ -38,7 +38,7 @@ class Latency(Scenario):
                 self._one(site, worker)
             time.sleep(SETTLED)
             before = lab.read(site, worker)
-            running, all_of_them = self._samples(lab, site, worker, lab.options.samples)
+            running, all_of_them = self._latencies(lab, site, worker, lab.options.samples)
             span = lab.span(before, lab.read(site, worker))
         return Sample(
             peer.name,
@@ -56,7 +56,7 @@ class Latency(Scenario):
             },
         )
 
-    def _samples(
+    def _latencies(
         self, lab: Laboratory, site: Site, worker: ProcessGroup, count: int
     ) -> tuple[list[float], list[float]]:
         """Return milliseconds: so many in which the machine did not stand still, and all."""

@@ -4,7 +4,8 @@ from ..laboratory import Laboratory
 from ..peers import Peer
 from ..processes import pss_of_trees
 from ..samples import Sample
-from .base import Column, Scenario
+from .base import Column
+from .drain import Draining
 
 __all__ = ["Memory"]
 
@@ -14,12 +15,12 @@ SETTLED = 3
 WARM_UP = 20
 
 
-class Memory(Scenario):
+class Memory(Draining):
     name = "memory"
     title = "Memory of the worker's processes (PSS) before and after jobs"
     unit = "MiB idle"
     higher_is_better = False
-    sizing = "drain"
+    is_timed = False
     columns = (Column("after", "MiB after the jobs"), Column("jobs", "jobs", "{:,.0f}"))
 
     def measure(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
