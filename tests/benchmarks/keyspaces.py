@@ -5,6 +5,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+from .errors import BenchmarkError
+
 __all__ = ["SERVER", "Keyspace"]
 
 SERVER = os.environ.get("BENCH_REDIS_URL", "redis://127.0.0.1:6379").rstrip("/")
@@ -25,7 +27,7 @@ class Keyspace:
     def take(self) -> None:
         """Make it ours, unless it holds keys of someone else: later they would be deleted."""
         if self.redis.dbsize() and not self.redis.exists(MARK):
-            raise RuntimeError(
+            raise BenchmarkError(
                 f"The Redis database {self.url} holds {self.redis.dbsize()} keys that the benchmarks have not made and"
                 " would delete. Empty it (FLUSHDB), or name another server by BENCH_REDIS_URL."
             )

@@ -117,7 +117,7 @@ class CeleryDjangoResults(CeleryOnRedis):
     """Results in the project's own database, by django-celery-results, set up as its documentation says.
 
     Celery closes Django's connections before and after each task, whatever CONN_MAX_AGE is. CELERY_DB_REUSE_MAX, which
-    only its source knows (celery/fixups/django.py), makes it keep them for so many tasks: three to five times the rate.
+    only its source knows (celery/fixups/django.py), makes it keep them for so many tasks: about three times the rate.
     """
 
     name = "celery-django-results"

@@ -10,9 +10,9 @@ __all__ = ["DjangoOx"]
 class DjangoOx(Peer):
     """django-ox with its core backend; the app oxpull, for coordination, is not needed and left out.
 
-    Connections are kept, as its production guide ("Retaining worker connections") and a worker that starts without them
-    advise. Two processes under its supervisor with 4 threads each, as in the systemd unit of that guide. An idle worker
-    polls every second, the default. --verbosity 0: the default writes lines for each task.
+    Connections are kept, as its production guide advises ("Retaining worker connections"), and as a worker does that
+    starts without them. Two processes under its supervisor with 4 threads each, as in the systemd unit of that guide.
+    An idle worker polls every second, the default. --verbosity 0: the default writes lines for each task.
     """
 
     name = "django-ox"
