@@ -25,20 +25,33 @@ class Beside(Draining):
     # See Peer.fill().
     fill: ClassVar[str]
 
+    def __init__(self) -> None:
+        self._is_filled_first = False
+
     def can_measure(self, peer: Peer) -> bool:
         return self.fill in peer.fills
 
     def measure(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
-        empty = lab.site(peer, vendor)
-        empty.empty()
-        without = self._drain(lab, empty, jobs)
-        filled = lab.site(peer, vendor, self.fill)
-        filled.fill(self.fill, lab.options.rows)
-        filled.marks.unlink(missing_ok=True)
-        span = self._drain(lab, filled, jobs)
+        # Once this way and once that, so that none gains by being second.
+        self._is_filled_first = not self._is_filled_first
+        if self._is_filled_first:
+            span, without = self._beside(lab, peer, vendor, jobs), self._empty(lab, peer, vendor, jobs)
+        else:
+            without, span = self._empty(lab, peer, vendor, jobs), self._beside(lab, peer, vendor, jobs)
         rate, cpu = jobs / without.effective, sum(without.cpu.values())
         share, more = jobs / span.effective / rate, sum(span.cpu.values()) / max(cpu, 1e-9)
         return Sample.rate(peer.name, jobs, span, empty=rate, share=share, cpu_share=more)
+
+    def _empty(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Span:
+        site = lab.site(peer, vendor)
+        site.empty()
+        return self._drain(lab, site, jobs)
+
+    def _beside(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Span:
+        site = lab.site(peer, vendor, self.fill)
+        site.fill(self.fill, lab.options.rows)
+        site.marks.unlink(missing_ok=True)
+        return self._drain(lab, site, jobs)
 
     def _drain(self, lab: Laboratory, site: Site, jobs: int) -> Span:
         """Until so many have run: where more are waiting, nobody knows whose results are stored."""
