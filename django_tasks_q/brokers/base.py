@@ -11,9 +11,11 @@ from ..lifecycle import JobStatus
 from .operator import JOB, OperatorVerbs, marks
 from .values import ClaimedJob, JobSpec, Outcome, Recorded
 
-__all__ = ["Broker"]
+__all__ = ["Broker", "Position"]
 
 T = TypeVar("T")
+# A priority and the id of a job.
+Position = tuple[int, uuid.UUID]
 
 ENQUEUED = (
     "id", "queue_name", "priority", "task_path", "args", "kwargs", "options", "metadata", "run_after", "enqueued_at",
@@ -45,6 +47,8 @@ class Broker(OperatorVerbs):
     # Where several sessions may claim at once.
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
     by_due_at: ClassVar[str] = ""
+    # Whether a claim can begin behind some jobs, which pays where dead index entries stay for long.
+    claims_after: ClassVar[bool] = False
     bulk_size: ClassVar[int] = 1_000
 
     # enqueue
@@ -91,8 +95,13 @@ class Broker(OperatorVerbs):
 
     # claim
 
-    def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
-        """Make up to `limit` READY jobs of a queue this worker's, by priority, then age. A paused queue gives none."""
+    def claim(
+        self, worker_id: str, queue_name: str, limit: int, *, after: Sequence[Position] = ()
+    ) -> list[ClaimedJob]:
+        """Make up to `limit` READY jobs of a queue this worker's, by priority, then age. A paused queue gives none.
+
+        after: where to begin in each of some priorities, the highest first; only if `claims_after`.
+        """
         raise NotImplementedError
 
     def ready_queues(self) -> list[str]:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.utils import timezone
 
-from .base import LONGEST_LOCK_WAIT, Broker
+from .base import LONGEST_LOCK_WAIT, Broker, Position
 from .values import ClaimedJob
 
 __all__ = ["MySQLBroker"]
@@ -61,7 +61,9 @@ class MySQLBroker(Broker):
         seconds = int(offset.total_seconds()) if offset else 0
         return f"(UTC_TIMESTAMP(6) + INTERVAL {seconds} SECOND)" if seconds else "UTC_TIMESTAMP(6)"
 
-    def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
+    def claim(
+        self, worker_id: str, queue_name: str, limit: int, *, after: Sequence[Position] = ()
+    ) -> list[ClaimedJob]:
         with self.transaction(durable=False), self.connection.cursor() as cursor:
             cursor.execute(self._pick_sql, [self.alias, queue_name, self.alias, queue_name, limit])
             keys = [row[0] for row in cursor.fetchall()]

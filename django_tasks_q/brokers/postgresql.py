@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
+from itertools import zip_longest
 from typing import Any, ClassVar
 
-from .base import CLAIMED, ENQUEUED, LONGEST_LOCK_WAIT, Broker
+from .base import CLAIMED, ENQUEUED, LONGEST_LOCK_WAIT, Broker, Position
 from .values import ClaimedJob, Outcome
 
 __all__ = ["PostgreSQLBroker"]
@@ -22,6 +23,7 @@ class PostgreSQLBroker(Broker):
     """One statement for each of insert-many, claim, finish and hand-back."""
 
     needs: ClassVar[str] = "PostgreSQL 14 or later"
+    claims_after: ClassVar[bool] = True
     now_sql = "clock_timestamp()"
     outcome_rows: ClassVar[str] = (
         "json_to_recordset(%s::json) AS o(id uuid, attempt int, status text, started_at timestamptz,"
@@ -62,26 +64,39 @@ class PostgreSQLBroker(Broker):
         # As Django's cursor does with any statement: whoever counts or refuses them sees this one too.
         cursor._execute_with_wrappers(COPY, None, many=False, executor=execute)
 
-    def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
+    def claim(
+        self, worker_id: str, queue_name: str, limit: int, *, after: Sequence[Position] = ()
+    ) -> list[ClaimedJob]:
+        ranges = _ranges(after)
+        parameters: list[Any] = []
+        for _, values in ranges:
+            parameters += [queue_name, queue_name, *values, limit]
         with self.connection.cursor() as cursor:
-            cursor.execute(self._claim_sql, [queue_name, queue_name, limit, worker_id])
+            cursor.execute(self._claim_sql([condition for condition, _ in ranges]), [*parameters, worker_id])
             jobs = [self._claimed(row) for row in cursor.fetchall()]
         jobs.sort(key=lambda job: (-job.priority, job.id))
         return jobs
 
-    @cached_property
-    def _claim_sql(self) -> str:
+    def _claim_sql(self, conditions: Sequence[str]) -> str:
         # Materialised, or the planner may run the limited scan once for each row and take more than `limit`. The
         # status is a literal, or a prepared plan could not use the partial index.
         alias = self._literal(self.alias)
+        paused = f"SELECT 1 FROM django_tasks_q_queue WHERE backend = {alias} AND name = %s AND paused"
+        picks = []
+        for number, condition in enumerate(conditions):
+            taken = "".join(f" - (SELECT count(*) FROM picked_{earlier})" for earlier in range(number))
+            picks.append(
+                f"picked_{number} AS MATERIALIZED ("
+                f"SELECT id FROM django_tasks_q_job WHERE backend = {alias} AND queue_name = %s AND status = 'READY'"
+                f" AND NOT EXISTS ({paused}){condition}"
+                f" ORDER BY priority DESC, id LIMIT %s{taken} FOR UPDATE SKIP LOCKED)"
+            )
+        picked = " UNION ALL ".join(f"SELECT id FROM picked_{number}" for number in range(len(picks)))
         return (
-            "WITH picked AS MATERIALIZED ("
-            f"SELECT id FROM django_tasks_q_job WHERE backend = {alias} AND queue_name = %s AND status = 'READY'"
-            f" AND NOT EXISTS (SELECT 1 FROM django_tasks_q_queue WHERE backend = {alias} AND name = %s AND paused)"
-            " ORDER BY priority DESC, id LIMIT %s FOR UPDATE SKIP LOCKED)"
+            f"WITH {', '.join(picks)}"
             " UPDATE django_tasks_q_job j SET status = 'RUNNING', worker_id = %s, attempt = j.attempt + 1,"
             f" reason = '', last_attempted_at = {self.now_sql}, started_at = COALESCE(j.started_at, {self.now_sql})"
-            f" FROM picked WHERE j.id = picked.id RETURNING {self._claimed_columns}"
+            f" FROM ({picked}) picked WHERE j.id = picked.id RETURNING {self._claimed_columns}"
         )
 
     @cached_property
@@ -144,3 +159,18 @@ class PostgreSQLBroker(Broker):
 
     def from_key(self, key: Any) -> uuid.UUID:
         return key if isinstance(key, uuid.UUID) else uuid.UUID(str(key))
+
+
+def _ranges(after: Sequence[Position]) -> list[tuple[str, list[Any]]]:
+    """Return the conditions of the index ranges in which what is ready stands, in the order of the claim.
+
+    Those between the positions are asked for one by one, because only so each is a range of the index.
+    """
+    if not after:
+        return [("", [])]
+    ranges: list[tuple[str, list[Any]]] = [(" AND priority > %s", [after[0][0]])]
+    for (priority, job_id), (lower, _) in zip_longest(after, after[1:], fillvalue=(None, None)):
+        ranges.append((" AND priority = %s AND id > %s", [priority, job_id]))
+        below = (" AND priority < %s", [priority])
+        ranges.append(below if lower is None else (f"{below[0]} AND priority > %s", [priority, lower]))
+    return ranges

@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Warning
 from django.utils import timezone
 
-from .base import Broker
+from .base import Broker, Position
 from .values import ClaimedJob
 
 __all__ = ["SQLiteBroker"]
@@ -73,7 +73,9 @@ class SQLiteBroker(Broker):
         """The clock of this host, which is the database's: microseconds, as Django writes them."""
         return self._literal(str(self._to_moment(timezone.now())))
 
-    def claim(self, worker_id: str, queue_name: str, limit: int) -> list[ClaimedJob]:
+    def claim(
+        self, worker_id: str, queue_name: str, limit: int, *, after: Sequence[Position] = ()
+    ) -> list[ClaimedJob]:
         with self.transaction(), self.connection.cursor() as cursor:
             now = self.now_sql
             cursor.execute(

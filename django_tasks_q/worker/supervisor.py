@@ -160,7 +160,7 @@ class Supervisor:
                 service.run_if_due()
             # Who has not said that it sleeps is not told of anything.
             untold = self.notifier.reads_idle_flag and not self.registry.idle and not self.selector.has_ready
-            if (untold or self.idleness.seconds_until_poll() <= 0) and self.dispatcher.demand():
+            if (untold or self._seconds_until_look() <= 0) and self.dispatcher.demand():
                 self._look_now = True
             woken = self._look_now
             self._release()
@@ -222,7 +222,7 @@ class Supervisor:
         try:
             with self.broker.transaction(durable=bool(self.recorder.held)):
                 recorded = self.recorder.record()
-                jobs = self._claim(queues, demand)
+                jobs = self.selector.claim(self.registry.worker_id, queues, demand)
         except (OperationalError, InterfaceError):
             raise
         except DatabaseError:
@@ -232,17 +232,6 @@ class Supervisor:
             return []
         for outcome in self.recorder.settle(recorded):
             self._expect(outcome.retry_in)
-        return jobs
-
-    def _claim(self, queues: list[str], demand: int) -> list[ClaimedJob]:
-        jobs: list[ClaimedJob] = []
-        for name in queues:
-            wanted = demand - len(jobs)
-            batch = self.broker.claim(self.registry.worker_id, name, wanted)
-            jobs += batch
-            if len(batch) == wanted:
-                break
-            self.selector.note_empty(name)
         return jobs
 
     def _note_found(self, found: int, demand: int) -> None:
@@ -343,8 +332,13 @@ class Supervisor:
         if not self.draining:
             waits.append(self.scheduler.seconds_until_due())
             if self.dispatcher.demand():
-                waits.append(0.0 if self._look_now or self.selector.has_ready else self.idleness.seconds_until_poll())
+                waits.append(0.0 if self._look_now or self.selector.has_ready else self._seconds_until_look())
         return waits
+
+    def _seconds_until_look(self) -> float:
+        """Return how long to leave the queues alone where nobody wakes us."""
+        due = self.selector.seconds_until_due()
+        return min(self.idleness.seconds_until_poll(), math.inf if due is None else due)
 
     def _load(self) -> Load:
         return Load(self.dispatcher.running, self.recorder.finished, resident_bytes() + self.pool.memory())

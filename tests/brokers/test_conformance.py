@@ -324,6 +324,19 @@ def test_a_batch_may_be_large(broker: Any, put: Put) -> None:
     assert len(broker.finish("w1", make_outcomes(jobs, "SUCCESSFUL", return_value='"é"')).finished) == 3_000
 
 
+@pytest.mark.only_on("postgresql")
+def test_a_claim_can_begin_behind_some_jobs(broker: Any, put: Put) -> None:
+    jobs = {priority: put(4, priority=priority) for priority in (9, 5, 3, 0, -2)}
+    after = [(5, jobs[5][1].id), (0, jobs[0][2].id)]
+    expected = [*jobs[9], *jobs[5][2:], *jobs[3], jobs[0][3], *jobs[-2]]
+    ids = [spec.id for spec in expected]
+
+    assert [job.id for job in broker.claim("w1", "default", 7, after=after)] == ids[:7]
+    assert [job.id for job in broker.claim("w1", "default", 100, after=after)] == ids[7:]
+    left = [job.id for job in broker.claim("w1", "default", 100)]
+    assert left == [spec.id for spec in [*jobs[5][:2], *jobs[0][:3]]]
+
+
 def test_nothing_to_finish_is_nothing(broker: Any) -> None:
     recorded = broker.finish("w1", [])
     assert (recorded.finished, recorded.retried) == (frozenset(), frozenset())

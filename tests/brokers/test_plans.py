@@ -49,9 +49,15 @@ def finish(status: str) -> Callable[[Any], Any]:
     return run
 
 
+def claim_behind(broker: Any) -> Any:
+    (job,) = broker.claim("w1", "queue-3", 1)
+    return broker.claim("w1", "queue-3", 500, after=[(job.priority + 1, job.id), (job.priority, job.id)])
+
+
 HOT: dict[str, Callable[[Any], Any]] = {
     "claim one": lambda broker: broker.claim("w1", "queue-3", 1),
     "claim many": lambda broker: broker.claim("w1", "queue-3", 500),
+    "claim behind others": claim_behind,
     "promote": lambda broker: broker.promote(),
     "next_due": lambda broker: broker.next_due(),
     "ready_queues": lambda broker: broker.ready_queues(),
