@@ -145,10 +145,11 @@ class Broker(OperatorVerbs):
         What is not this worker's any more (see the class) is left alone and missing from the answer.
         """
         # Once each, and in the order of their keys, so that two sessions lock the same rows in the same order.
-        ordered = sorted({outcome.id: outcome for outcome in outcomes}.values(), key=lambda outcome: outcome.id)
+        ordered = sorted({outcome.id: outcome for outcome in outcomes}.values(), key=lambda outcome: outcome.id.int)
         final = [outcome for outcome in ordered if outcome.is_final]
         again = [outcome for outcome in ordered if not outcome.is_final]
-        with self.transaction():
+        # One that the caller's whole round stands or falls with; a savepoint would cost two more round trips.
+        with self.transaction(savepoint=False):
             finished = [key for batch in _batches(final, _weight) for key in self._move_to_history(worker_id, batch)]
             retried = [key for batch in _batches(again, _weight) for key in self._hand_back(worker_id, batch)]
         return Recorded(frozenset(finished), frozenset(retried))

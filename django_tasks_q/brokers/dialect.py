@@ -27,12 +27,13 @@ class Dialect:
         self.using = using
         self.options = options
 
-    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Any]:
-        """Open a transaction on the queue's database.
+    def transaction(self, *, durable: bool = True, savepoint: bool = True) -> AbstractContextManager[Any]:
+        """Open a transaction on the queue's database, or a savepoint in the one that is open.
 
         durable: False where nothing would be lost with the last commits, because a crash undoes them the same way.
+        savepoint: False where an error is to undo the whole transaction.
         """
-        return transaction.atomic(using=self.using)
+        return transaction.atomic(using=self.using, savepoint=savepoint)
 
     @property
     def connection(self) -> Any:

@@ -54,7 +54,7 @@ class SQLiteBroker(Broker):
             )
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[None]:
+    def transaction(self, *, durable: bool = True, savepoint: bool = True) -> Iterator[None]:
         connection = self.connection
         # Django reads the mode from the settings when it connects, not before.
         connection.ensure_connection()
@@ -62,7 +62,7 @@ class SQLiteBroker(Broker):
         # A transaction that reads first and writes later fails at once where another has written in between.
         connection.transaction_mode = "IMMEDIATE"
         try:
-            with super().transaction():
+            with super().transaction(savepoint=savepoint):
                 connection.transaction_mode = before
                 yield
         finally:

@@ -101,7 +101,8 @@ def listen() -> None:
 
 def _log_finished(job: ClaimedJob, outcome: Outcome, **kwargs: Any) -> None:
     if outcome.status == ResultStatus.SUCCESSFUL:
-        _log_job(logging.INFO, "%s %s succeeded in %s", job, outcome, _runtime(outcome))
+        if logger.isEnabledFor(logging.INFO):
+            _log_job(logging.INFO, "%s %s succeeded in %s", job, outcome, _runtime(outcome))
     else:
         _log_job(logging.ERROR, "%s %s failed in %s: %s", job, outcome, _runtime(outcome), outcome.reason)
 

@@ -254,7 +254,7 @@ def _row(fields: Mapping[str, Any], alias: str, started_at: float) -> SimpleName
         setattr(row, name, parse_datetime(value) if value else None)
     row.last_attempted_at = _shown(started_at + row.clock)
     if row.attempt == 1:
-        # As the history will have it; so far it is the moment of the claim.
+        # As the history will have it.
         row.started_at = row.last_attempted_at
     return row
 

@@ -109,13 +109,15 @@ def encode_job(seq: int, job: ClaimedJob, worker_id: str, clock: float, ended: s
     clock: the seconds by which the database's clock is ahead of this host's. ended: the entry of Job.errors with which
     the job has ended, where it is not to be run but only to be announced as FAILED.
     """
+    # In its first run, a job starts when the child says so.
+    started_at = job.started_at if job.attempt > 1 else None
     return _frame(
         JOB,
         seq,
         (
             f'{{"id": "{job.id}", "queue_name": {_quoted(job.queue_name)}, "priority": {job.priority},'
             f' "task_path": {_quoted(job.task_path)}, "run_after": {_moment(job.run_after)},'
-            f' "enqueued_at": {_moment(job.enqueued_at)}, "started_at": {_moment(job.started_at)},'
+            f' "enqueued_at": {_moment(job.enqueued_at)}, "started_at": {_moment(started_at)},'
             f' "attempt": {job.attempt}, "failures": {job.failures}, "losses": {job.losses},'
             f' "worker_id": {_quoted(worker_id)}, "clock": {clock!r}, "ended": {json.dumps(ended)}}}'
             f'{{"args": {job.args}, "kwargs": {job.kwargs}, "options": {job.options},'
