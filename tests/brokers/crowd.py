@@ -106,8 +106,8 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(child)
 
 
-def fill() -> None:
-    """Fill both tables with COUNT rows in every state, and tell the planner."""
+def fill(count: int = COUNT) -> None:
+    """Fill both tables with so many rows in every state, and tell the planner."""
     jobs = {
         "id": DIALECT.key,
         "queue_name": DIALECT.queue,
@@ -129,7 +129,7 @@ def fill() -> None:
         for table, columns in zip(TABLES, (jobs | COMMON, results | COMMON), strict=True):
             cursor.execute(
                 f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())}"
-                f" FROM {NUMBERS} WHERE n <= {COUNT}"
+                f" FROM {NUMBERS} WHERE n <= {count}"
             )
             cursor.execute(DIALECT.analyze.format(table))
             cursor.fetchall() if cursor.description else None

@@ -54,6 +54,15 @@ def claim_behind(broker: Any) -> Any:
     return broker.claim("w1", "queue-3", 500, after=[(job.priority + 1, job.id), (job.priority, job.id)])
 
 
+def plan(sql: str, params: Any) -> dict[str, Any]:
+    """Return PostgreSQL's plan of a statement, with what happened when it was run; undo it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
+        found: dict[str, Any] = cursor.fetchone()[0][0]["Plan"]
+        transaction.set_rollback(True)
+    return found
+
+
 HOT: dict[str, Callable[[Any], Any]] = {
     "claim one": lambda broker: broker.claim("w1", "queue-3", 1),
     "claim many": lambda broker: broker.claim("w1", "queue-3", 500),
@@ -68,6 +77,16 @@ HOT: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@pytest.mark.only_on("postgresql")
+@pytest.mark.parametrize("count", [1_000, 20_000])
+@pytest.mark.parametrize("name", ["claim one", "claim many", "claim behind others"])
+def test_a_claim_goes_straight_to_its_rows_in_a_small_table_too(name: str, count: int) -> None:
+    """Where a planner takes it for cheaper to read the whole table, and would do so for each claim."""
+    fill(count)
+    for sql, params in statements(HOT[name]):
+        assert [node["Node Type"] for node in nodes(plan(sql, params)) if node["Node Type"] == "Tid Scan"]
+
+
 @pytest.mark.parametrize("name", HOT)
 def test_hot_statements_neither_scan_nor_sort(crowd: None, name: str) -> None:
     made = statements(HOT[name])
@@ -79,10 +98,6 @@ def test_hot_statements_neither_scan_nor_sort(crowd: None, name: str) -> None:
 @pytest.mark.only_on("postgresql")
 def test_the_claim_reads_no_more_than_it_takes(crowd: None) -> None:
     ((sql, params),) = statements(lambda broker: broker.claim("w1", "queue-3", 10))
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", params)
-        plan = cursor.fetchone()[0][0]["Plan"]
-        transaction.set_rollback(True)
-    read = [node for node in nodes(plan) if node.get("Index Name") == "tasksq_job_claim"]
+    read = [node for node in nodes(plan(sql, params)) if node.get("Index Name") == "tasksq_job_claim"]
     assert [node["Actual Rows"] for node in read] == [10]
     assert not read[0].get("Rows Removed by Filter")
