@@ -5,6 +5,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+from psutil import pid_exists
+
 from .errors import BenchmarkError
 
 __all__ = ["SERVER", "Keyspace"]
@@ -25,18 +27,24 @@ class Keyspace:
         return import_module("redis").Redis.from_url(self.url)
 
     def take(self) -> None:
-        """Make it ours, unless it holds keys of someone else: later they would be deleted."""
-        if self.redis.dbsize() and not self.redis.exists(MARK):
+        """Make it this process's own; refuse where keys of someone else would be deleted, or another run is at work."""
+        owner = self.redis.get(MARK)
+        if owner is None and self.redis.dbsize():
             raise BenchmarkError(
                 f"The Redis database {self.url} holds {self.redis.dbsize()} keys that the benchmarks have not made and"
                 " would delete. Empty it (FLUSHDB), or name another server by BENCH_REDIS_URL."
             )
-        self.redis.set(MARK, "")
+        if owner and int(owner) != os.getpid() and pid_exists(int(owner)):
+            raise BenchmarkError(
+                f"The Redis database {self.url} is in use by the benchmarks of process {int(owner)}. Wait for them, or"
+                " name another server by BENCH_REDIS_URL."
+            )
+        self._mark()
 
     def empty(self) -> None:
         """Delete all keys."""
         self.redis.flushdb()
-        self.redis.set(MARK, "")
+        self._mark()
 
     def delete(self, *keys: str) -> None:
         self.redis.delete(*keys)
@@ -45,3 +53,6 @@ class Keyspace:
         """Return how many keys there are."""
         keys: int = self.redis.dbsize()
         return keys - 1
+
+    def _mark(self) -> None:
+        self.redis.set(MARK, os.getpid())

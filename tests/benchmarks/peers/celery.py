@@ -1,5 +1,6 @@
 import os
 import sys
+from importlib import import_module
 from typing import Any, ClassVar
 
 from .. import tables
@@ -104,13 +105,26 @@ class CeleryRedisResults(CeleryOnRedis):
 
 
 class CeleryRabbitMQ(Celery):
-    """The broker is RabbitMQ, the default and the most complete one (user guide, Backends and Brokers)."""
+    """The broker is RabbitMQ, Celery's default and the most complete one (user guide, Backends and Brokers).
+
+    The queue is named after the database of this run, and vanishes when it has not been used for an hour.
+    """
 
     name = "celery-rabbitmq"
     label = "Celery, RabbitMQ, results ignored"
-    packages = ("celery", "amqp")
+    packages = ("celery", "kombu", "amqp")
     services = frozenset({"rabbitmq"})
     broker = RABBITMQ
+
+    def settings(self) -> dict[str, Any]:
+        name = os.environ["BENCH_DATABASE_URL"].rpartition("/")[2]
+        queue = import_module("kombu").Queue(name, expires=3600)
+        return {
+            **super().settings(),
+            "CELERY_TASK_DEFAULT_QUEUE": name,
+            "CELERY_TASK_DEFAULT_EXCHANGE": QUEUE,
+            "CELERY_TASK_QUEUES": [queue],
+        }
 
 
 class CeleryDjangoResults(CeleryOnRedis):
