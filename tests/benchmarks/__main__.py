@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks [SCENARIO ...]`: see CONTRIBUTING.md."""
 
 import os
+import signal
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     if given.list:
         sys.stdout.write(_listing())
         return 0
+    # As Ctrl-C does: workers are stopped and databases dropped on the way out.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         scenarios, peers = _scenarios(given), _peers(given)
         results = _run(given, scenarios, peers)

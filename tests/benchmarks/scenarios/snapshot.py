@@ -103,7 +103,7 @@ def _details(batches: Sequence[Batch], runs: Sequence[int]) -> dict[str, Any]:
 def shares(batches: Sequence[Batch], runs: Sequence[int], seconds: float) -> list[float]:
     """Return for each slice of time how many jobs ran in it, as a share of those that were offered in it."""
     began, length = batches[0][0], int(seconds * SECOND)
-    slices = max((batches[-1][0] - began) // length, 1)
+    slices = max(round((batches[-1][0] - began) / length), 1)
     offered, ran = [0] * slices, [0] * slices
     for moment, count in batches:
         if (number := (moment - began) // length) < slices:
