@@ -18,7 +18,7 @@ from .brokers.values import JobSpec
 from .compat import BaseTask, BaseTaskBackend, InvalidTask, task_enqueued
 from .conf import Options, read_options
 from .ids import uuid7
-from .notifiers import notify
+from .notifiers import get_notifier, notify
 from .payloads import dump_arguments, dump_value
 from .results import TasksQResult, missing, new_result, result_from_row
 from .task import Task, overrides
@@ -74,18 +74,22 @@ class TasksQBackend(BaseTaskBackend):
         prepared = self._prepare_all(calls, now)
         if not prepared:
             return []
-        broker = get_broker(self.alias)
-        specs = [spec for spec, _ in prepared]
-        if len(specs) > 1:
-            with broker.transaction():
-                broker.enqueue(specs)
-        else:
-            broker.enqueue(specs)
-        notify(self.alias, broker.using)
+        self._store([spec for spec, _ in prepared])
         results = [result for _, result in prepared]
         for result in results:
             task_enqueued.send(sender=type(self), task_result=result)
         return results
+
+    def _store(self, specs: Sequence[JobSpec]) -> None:
+        broker = get_broker(self.alias)
+        if len(specs) > 1:
+            with broker.transaction():
+                broker.enqueue(specs)
+        elif broker.enqueue_and_run(specs[0], get_notifier(self.alias, broker.using).wake_up):
+            return
+        else:
+            broker.enqueue(specs)
+        notify(self.alias, broker.using)
 
     def enqueue_on_commit(self, task: BaseTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Store a call once the current transaction of the default database has committed.

@@ -59,6 +59,13 @@ class Broker(OperatorVerbs):
             for batch in _batches(specs, lambda spec: len(spec.args) + len(spec.kwargs), self.bulk_size):
                 self._insert(cursor, batch)
 
+    def enqueue_and_run(self, spec: JobSpec, statement: tuple[str, Sequence[Any]] | None) -> bool:
+        """Insert one job, commit, and run another statement, in one round trip.
+
+        Say whether it was done: nothing has been where the database cannot, or a transaction is open already.
+        """
+        return False
+
     def _insert(self, cursor: Any, specs: Sequence[JobSpec]) -> None:
         rows = [self._spec_values(spec) for spec in specs]
         if len(rows) == 1:

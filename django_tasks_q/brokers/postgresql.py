@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Any, ClassVar
 
 from .base import CLAIMED, ENQUEUED, LONGEST_LOCK_WAIT, Broker, Position
-from .values import ClaimedJob, Outcome
+from .values import ClaimedJob, JobSpec, Outcome
 
 __all__ = ["PostgreSQLBroker"]
 
@@ -48,6 +48,34 @@ class PostgreSQLBroker(Broker):
                 " set_config('lock_timeout', %s, false)",
                 [f"{seconds}s", f"{LONGEST_LOCK_WAIT}s"],
             )
+
+    def enqueue_and_run(self, spec: JobSpec, statement: tuple[str, Sequence[Any]] | None) -> bool:
+        if statement is None or not self._takes_several():
+            return False
+        sql, parameters = statement
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.execute(f"BEGIN; {self._insert_sql}; COMMIT; {sql}", [*self._spec_values(spec), *parameters])
+            except BaseException:
+                self._leave_transaction()
+                raise
+        return True
+
+    def _takes_several(self) -> bool:
+        """Say whether several statements, with their transaction, can be sent as one."""
+        connection = self.connection
+        return (
+            not connection.in_atomic_block
+            and connection.get_autocommit()
+            and connection.Database.__name__ == "psycopg"
+            and not connection.features.uses_server_side_binding
+        )
+
+    def _leave_transaction(self) -> None:
+        raw = self.connection.connection
+        if raw is not None and not raw.closed:
+            with self.connection.wrap_database_errors:
+                raw.rollback()
 
     def _insert_many(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
         if not hasattr(cursor, "copy"):

@@ -1,4 +1,5 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from django.core.checks import CheckMessage
 
@@ -16,6 +17,8 @@ class Notifier:
 
     # Whether send() wakes anybody: where not, an enqueue need not call it.
     wakes = True
+    # The statement and its parameters that do what send() does, where it is one of the queue's own database.
+    wake_up: tuple[str, Sequence[Any]] | None = None
     # Whether send() asks which workers sleep, so that they have to say so before they do.
     reads_idle_flag = False
     # The first and the longest sleep of an idle worker, in seconds.

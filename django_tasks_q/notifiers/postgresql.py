@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Warning
@@ -18,9 +18,11 @@ class PostgreSQLNotifier(Notifier):
     """LISTEN on the supervisor's own connection, NOTIFY from the producer's."""
 
     reads_idle_flag = True
+    wake_up: tuple[str, Sequence[Any]]
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.wake_up = SEND, [CHANNEL, self.alias, self.alias]
         self._woken = False
         self._listening: Any = None
 
@@ -35,7 +37,7 @@ class PostgreSQLNotifier(Notifier):
 
     def send(self) -> None:
         with connections[self.using].cursor() as cursor:
-            cursor.execute(SEND, [CHANNEL, self.alias, self.alias])
+            cursor.execute(*self.wake_up)
 
     def listen(self) -> None:
         wrapper = connections[self.using]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from django_tasks_q.brokers import get_broker
@@ -690,3 +690,43 @@ def test_times_come_back_as_they_went_in(settings: Any, broker: Any, use_tz: boo
         outcome.started_at,
         spec.run_after,
     )
+
+
+# In one round trip
+
+
+WAKE_UP = ("SELECT pg_notify(%s, %s)", ["django_tasks_q", "default"])
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_a_job_is_stored_before_the_next_statement_runs(broker: Any) -> None:
+    spec = make_spec()
+    count = (
+        "INSERT INTO django_tasks_q_queue (backend, name, paused, changed_at)"
+        " SELECT 'default', count(*)::text, false, now() FROM django_tasks_q_job WHERE queue_name = %s",
+        ["default"],
+    )
+    assert broker.enqueue_and_run(spec, count)
+    assert Job.objects.get().id == spec.id
+    assert Queue.objects.get().name == "1"
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_a_refused_job_leaves_no_transaction_behind(broker: Any) -> None:
+    spec = make_spec()
+    assert broker.enqueue_and_run(spec, WAKE_UP)
+    with pytest.raises(IntegrityError):
+        broker.enqueue_and_run(spec, WAKE_UP)
+    assert Job.objects.get().id == spec.id
+    assert broker.enqueue_and_run(make_spec(), WAKE_UP)
+    assert Job.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_cannot_be_done_in_one_round_trip_is_left_alone(broker: Any) -> None:
+    with transaction.atomic():
+        assert not broker.enqueue_and_run(make_spec(), WAKE_UP)
+    assert not broker.enqueue_and_run(make_spec(), None)
+    assert not Job.objects.exists()
