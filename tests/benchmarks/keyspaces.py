@@ -27,7 +27,7 @@ class Keyspace:
         return import_module("redis").Redis.from_url(self.url)
 
     def take(self) -> None:
-        """Make it this process's own; refuse where keys of someone else would be deleted, or another run is at work."""
+        """Make it this process's own; refuse to delete keys of someone else, or to disturb another run."""
         owner = self.redis.get(MARK)
         if owner is None and self.redis.dbsize():
             raise BenchmarkError(
