@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
 
 from ..brokers.values import ClaimedJob
 
@@ -36,8 +36,9 @@ class RunTimes:
     def estimate(self, task_path: str) -> float:
         return self._by_task.get(task_path, AHEAD)
 
-    def total(self, jobs: Iterable[ClaimedJob]) -> float:
-        return sum(self.estimate(job.task_path) for job in jobs)
+    def total(self, tasks: Mapping[str, int]) -> float:
+        """Return the seconds that so many runs of each task will take."""
+        return sum(count * self.estimate(task_path) for task_path, count in tasks.items())
 
 
 class Buffer:
@@ -46,6 +47,8 @@ class Buffer:
     def __init__(self, times: RunTimes) -> None:
         self.times = times
         self._waiting: deque[tuple[float, ClaimedJob]] = deque()
+        # How many of them there are of each task.
+        self._tasks: Counter[str] = Counter()
         # A moving average of the payload of a job.
         self._size = 0.0
 
@@ -58,6 +61,7 @@ class Buffer:
     def add(self, jobs: Sequence[ClaimedJob]) -> None:
         now = time.monotonic()
         self._waiting.extend((now, job) for job in jobs)
+        self._tasks.update(job.task_path for job in jobs)
         if jobs:
             size = sum(len(job.args) + len(job.kwargs) for job in jobs) / len(jobs)
             # A large payload counts at once, a small one is believed slowly.
@@ -67,6 +71,7 @@ class Buffer:
         """Take jobs that a child has not begun; they are older than what waits here."""
         now = time.monotonic()
         self._waiting.extendleft((now, job) for job in reversed(jobs))
+        self._tasks.update(job.task_path for job in jobs)
 
     def take(self, seconds: float, most: int) -> list[ClaimedJob]:
         """Return the next jobs, as many as last for so many seconds; at least one where there is one."""
@@ -75,11 +80,13 @@ class Buffer:
             _, job = self._waiting.popleft()
             seconds -= self.times.estimate(job.task_path)
             taken.append(job)
+        self._tasks.subtract(job.task_path for job in taken)
         return taken
 
     def take_all(self) -> list[ClaimedJob]:
         jobs = [job for _, job in self._waiting]
         self._waiting.clear()
+        self._tasks.clear()
         return jobs
 
     def take_stale(self) -> list[ClaimedJob]:
@@ -88,6 +95,7 @@ class Buffer:
         stale = [job for since, job in self._waiting if since < oldest]
         if stale:
             self._waiting = deque(item for item in self._waiting if item[0] >= oldest)
+            self._tasks.subtract(job.task_path for job in stale)
         return stale
 
     def demand(self, lacking: float, free: int) -> int:
@@ -95,7 +103,7 @@ class Buffer:
 
         lacking: the seconds of work that the children could take. free: how many of them have none.
         """
-        lacking -= self.times.total(self.jobs())
+        lacking -= self.times.total(self._tasks)
         least = max(0, free - len(self))
         most = min(LARGEST_CLAIM, max(1, int(LARGEST_PAYLOAD / max(self._size, 1.0))))
         return min(most, max(least, math.ceil(lacking / max(self.times.overall, 1e-5)) if lacking > 0 else 0))

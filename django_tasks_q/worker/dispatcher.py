@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from ..brokers.values import ClaimedJob
 from .buffer import AHEAD, Buffer, RunTimes
-from .pools.prefork import Child, PreforkPool
+from .pools.children import Child
+from .pools.prefork import PreforkPool
 
 __all__ = ["Dispatcher"]
 
@@ -80,4 +81,4 @@ class Dispatcher:
 
     def _ahead(self, child: Child, now: float) -> float:
         """Return the seconds of work that a child has."""
-        return max(self.times.total(item.job for item in child.assigned.values()), child.busy_for(now))
+        return max(self.times.total(child.tasks), child.busy_for(now))

@@ -7,64 +7,22 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from socket import AF_UNIX, SOCK_STREAM, socketpair
 
 from ...brokers.values import ClaimedJob
 from ...services.registry import Registry
 from ...signals import child_exited, child_started
 from .base import Finished, Lost, PoolEvent, Returned, Stopped
+from .children import Assigned, Child
 from .exits import STOPPED, TIMED_OUT, TOO_LARGE, describe_exit
 from .fork_server import ForkServer, kill_group
 from .memory import MemoryLimit, resident_bytes
 from .respawn import RespawnDelay
 from .wire import FrameBuffer, Limit, Ready, Run, TokenPipe, encode_job
 
-__all__ = ["Child", "PreforkPool"]
+__all__ = ["PreforkPool"]
 
 logger = logging.getLogger("django_tasks_q.worker")
-
-
-@dataclass(slots=True)
-class Assigned:
-    """A job in a child's hands. sent_at: monotonic seconds. is_news: it has ended, and is only to be announced."""
-
-    seq: int
-    job: ClaimedJob
-    sent_at: float
-    is_news: bool = False
-
-
-@dataclass(slots=True)
-class Child:
-    """The parent's view of a child."""
-
-    number: int
-    channel: FrameBuffer
-    tokens: TokenPipe
-    pid: int | None = None
-    ready: bool = False
-    # In the order in which the child takes them: the first one is running.
-    assigned: dict[int, Assigned] = field(default_factory=dict)
-    limit: Limit | None = None
-    runs: int = 0
-    last_event_at: float = 0.0
-    retiring: bool = False
-    killed_for: str = ""
-    exceeded: Limit | None = None
-
-    @property
-    def running(self) -> Assigned | None:
-        return next(iter(self.assigned.values()), None)
-
-    def busy_for(self, now: float) -> float:
-        """Return the seconds for which the running job has had the child, 0 where there is none."""
-        running = self.running
-        return now - max(running.sent_at, self.last_event_at) if running else 0.0
-
-    def hang_up(self) -> None:
-        self.tokens.close()
-        self.channel.channel.close()
 
 
 class PreforkPool:
@@ -142,7 +100,7 @@ class PreforkPool:
         now, frames, numbers = time.monotonic(), bytearray(), []
         for job in jobs:
             self._sequence += 1
-            child.assigned[self._sequence] = Assigned(self._sequence, job, now)
+            child.add(Assigned(self._sequence, job, now))
             frames += encode_job(self._sequence, job, self.registry.worker_id, self.registry.clock)
             numbers.append(self._sequence)
         child.channel.send(bytes(frames))
@@ -167,7 +125,7 @@ class PreforkPool:
         for child in free[: len(self._news)]:
             job, error = self._news.popleft()
             self._sequence += 1
-            child.assigned[self._sequence] = Assigned(self._sequence, job, time.monotonic(), is_news=True)
+            child.add(Assigned(self._sequence, job, time.monotonic(), is_news=True))
             child.channel.send(
                 encode_job(self._sequence, job, self.registry.worker_id, self.registry.clock, ended=error)
             )
@@ -175,7 +133,7 @@ class PreforkPool:
 
     def take_back(self, child: Child) -> list[ClaimedJob]:
         """Return the jobs that a child has not started; it will not start them."""
-        taken = [child.assigned.pop(seq) for seq in child.tokens.take_back()]
+        taken = [child.remove(seq) for seq in child.tokens.take_back()]
         return [assigned.job for assigned in taken if not assigned.is_news]
 
     # events
@@ -206,7 +164,7 @@ class PreforkPool:
             if isinstance(frame, Run):
                 child.runs += 1
                 child.limit = None
-                assigned = child.assigned.pop(frame.seq)
+                assigned = child.remove(frame.seq)
                 if not assigned.is_news:
                     yield Finished(assigned.job, frame)
                 yield from self._retire_if_large(child)
