@@ -1,4 +1,4 @@
-"""How far the claims have come in queues where a look from the beginning has become slow."""
+"""How far the claims have come in queues where a look from the beginning costs more than it gives."""
 
 import time
 import uuid
@@ -10,7 +10,7 @@ from ..brokers.values import ClaimedJob
 __all__ = ["Positions"]
 
 # Seconds that a claim may take, and more for each job that it gives, before its index is taken to be full of the dead.
-SLOW, SLOW_FOR_EACH = 0.005, 0.000_05
+SLOW, SLOW_FOR_EACH = 0.005, 0.000_03
 # Seconds after which a claim begins at the beginning again: what came late, with an earlier id, is found then.
 MEMORY = 1.0
 # A claim takes one more scan for each priority; more of them than this are not worth it.
@@ -20,15 +20,18 @@ MOST_PRIORITIES = 5
 @dataclass(slots=True)
 class _Position:
     look_back_at: float = 0.0
+    # Whether a look from the beginning is slow; else it is only of no use as long as there is more behind.
+    is_slow: bool = False
     # The last job that was claimed, by priority.
     last: dict[int, uuid.UUID] = field(default_factory=dict)
 
 
 class Positions:
-    """Lets claims begin behind what was claimed already, where the database cannot clean up after them.
+    """Lets claims begin behind what was claimed already, for a second at most.
 
-    As long as any session holds an old snapshot (a long report, a forgotten transaction), what was claimed stays in
-    the index as dead entries, and each claim from the beginning would read all of them.
+    What was claimed stays in the index as dead entries until the database cleans up, which it cannot as long as any
+    session holds an old snapshot (a long report, a forgotten transaction): each claim from the beginning would read
+    all of them. So claims go on where the last one ended as long as there is more, or a look back would be slow.
     """
 
     def __init__(self) -> None:
@@ -41,16 +44,20 @@ class Positions:
             return ()
         return sorted(position.last.items(), reverse=True)
 
-    def note(self, queue_name: str, jobs: Sequence[ClaimedJob], seconds: float, *, looked_back: bool) -> None:
-        """Learn from a claim: what it gave, how long it took, and whether it began at the beginning."""
+    def note(
+        self, queue_name: str, jobs: Sequence[ClaimedJob], seconds: float, *, looked_back: bool, is_full: bool
+    ) -> None:
+        """Learn from a claim.
+
+        seconds: how long it took. looked_back: whether it began at the beginning. is_full: whether there may be more.
+        """
+        position = self._by_queue.setdefault(queue_name, _Position())
         if looked_back:
-            if seconds < SLOW + SLOW_FOR_EACH * len(jobs):
-                self._by_queue.pop(queue_name, None)
-                return
-            self._by_queue.setdefault(queue_name, _Position()).look_back_at = time.monotonic() + MEMORY
-        last = self._by_queue[queue_name].last
-        last.update((job.priority, job.id) for job in jobs)
-        if not last or len(last) > MOST_PRIORITIES:
+            position.is_slow = seconds > SLOW + SLOW_FOR_EACH * len(jobs)
+            position.look_back_at = time.monotonic() + MEMORY
+        position.last.update((job.priority, job.id) for job in jobs)
+        useful = (is_full or position.is_slow) and 0 < len(position.last) <= MOST_PRIORITIES
+        if not useful:
             del self._by_queue[queue_name]
 
     def keep_only(self, queue_names: Collection[str]) -> None:
@@ -59,11 +66,10 @@ class Positions:
             del self._by_queue[name]
 
     @property
-    def queue_names(self) -> list[str]:
-        return list(self._by_queue)
+    def slow_queues(self) -> list[str]:
+        return [name for name, position in self._by_queue.items() if position.is_slow]
 
     def seconds_until_look_back(self) -> float | None:
-        """Return how long no claim begins at the beginning, 0 or less where one is due; None where each one does."""
-        if not self._by_queue:
-            return None
-        return min(position.look_back_at for position in self._by_queue.values()) - time.monotonic()
+        """Return how long to spare the slow queues a look, 0 or less where one is due; None where none is slow."""
+        due = [position.look_back_at for position in self._by_queue.values() if position.is_slow]
+        return min(due) - time.monotonic() if due else None

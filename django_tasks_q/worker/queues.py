@@ -26,7 +26,7 @@ class QueueSelector:
         """Return the queues that may have READY jobs, another one first each time, so that none starves the rest."""
         if (self.positions.seconds_until_look_back() or 0.0) > 0:
             # To look would be as slow as to claim.
-            self._ready = list(dict.fromkeys([*self._ready, *self.positions.queue_names]))
+            self._ready = list(dict.fromkeys([*self._ready, *self.positions.slow_queues]))
         elif now or time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_INTERVAL
             ready = self.broker.ready_queues()
@@ -61,7 +61,11 @@ class QueueSelector:
             return self.broker.claim(worker_id, name, most)
         after, began_at = self.positions.after(name), time.monotonic()
         jobs = self.broker.claim(worker_id, name, most, after=after)
-        self.positions.note(name, jobs, time.monotonic() - began_at, looked_back=not after)
+        is_full = len(jobs) == most
+        self.positions.note(name, jobs, time.monotonic() - began_at, looked_back=not after, is_full=is_full)
+        if after and not is_full and not self.positions.after(name):
+            # Nothing more behind: now what has come in between.
+            jobs += self._claim(worker_id, name, most - len(jobs))
         return jobs
 
     def _is_mine(self, name: str) -> bool:

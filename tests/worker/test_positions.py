@@ -21,47 +21,65 @@ def positions() -> Positions:
     return Positions()
 
 
-def test_quick_claims_always_begin_at_the_beginning(positions: Positions) -> None:
-    positions.note("a", [make_job()], QUICK, looked_back=True)
+def test_a_quick_claim_that_leaves_nothing_is_forgotten(positions: Positions) -> None:
+    positions.note("a", [make_job()], QUICK, looked_back=True, is_full=False)
     assert (positions.after("a"), positions.seconds_until_look_back()) == ((), None)
+
+
+def test_claims_go_on_where_the_last_one_ended_while_there_is_more(positions: Positions) -> None:
+    first, second, third = (make_job() for _ in range(3))
+    positions.note("a", [first], QUICK, looked_back=True, is_full=True)
+    assert positions.after("a") == [(0, first.id)]
+    positions.note("a", [second], QUICK, looked_back=False, is_full=True)
+    assert positions.after("a") == [(0, second.id)]
+    # Nobody has to be woken for a look back: it comes with the next claim.
+    assert positions.seconds_until_look_back() is None
+    positions.note("a", [third], QUICK, looked_back=False, is_full=False)
+    assert positions.after("a") == ()
 
 
 def test_a_slow_claim_lets_the_next_ones_begin_behind_it(positions: Positions) -> None:
     jobs = [make_job(priority=priority) for priority in (5, 5, 0, -3)]
-    positions.note("a", jobs, SLOW, looked_back=True)
+    positions.note("a", jobs, SLOW, looked_back=True, is_full=False)
     assert positions.after("a") == [(5, jobs[1].id), (0, jobs[2].id), (-3, jobs[3].id)]
     assert positions.after("b") == ()
 
     later = make_job(priority=0)
-    positions.note("a", [later], QUICK, looked_back=False)
+    positions.note("a", [later], QUICK, looked_back=False, is_full=False)
     assert positions.after("a") == [(5, jobs[1].id), (0, later.id), (-3, jobs[3].id)]
 
 
 def test_a_claim_of_many_may_take_longer(positions: Positions) -> None:
-    positions.note("a", [make_job() for _ in range(500)], 0.02, looked_back=True)
+    positions.note("a", [make_job() for _ in range(500)], 0.015, looked_back=True, is_full=False)
     assert positions.after("a") == ()
-    positions.note("a", [make_job()], 0.02, looked_back=True)
+    positions.note("a", [make_job()], 0.015, looked_back=True, is_full=False)
     assert positions.after("a")
 
 
 def test_a_claim_looks_back_now_and_then(positions: Positions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MEMORY", 0.05)
-    positions.note("a", [make_job()], SLOW, looked_back=True)
+    positions.note("a", [make_job()], SLOW, looked_back=True, is_full=False)
     wait_for(lambda: not positions.after("a"), "the position to be forgotten")
     left = positions.seconds_until_look_back()
     assert left is not None
     assert left <= 0
-    positions.note("a", [make_job()], QUICK, looked_back=True)
+    positions.note("a", [make_job()], QUICK, looked_back=True, is_full=False)
     assert positions.seconds_until_look_back() is None
 
 
 def test_what_would_not_help_is_not_kept(positions: Positions) -> None:
-    positions.note("a", [], SLOW, looked_back=True)
-    positions.note("b", [make_job(priority=number) for number in range(MOST_PRIORITIES + 1)], SLOW, looked_back=True)
-    assert positions.queue_names == []
-    positions.note("c", [make_job()], SLOW, looked_back=True)
+    positions.note("a", [], SLOW, looked_back=True, is_full=False)
+    positions.note(
+        "b",
+        [make_job(priority=number) for number in range(MOST_PRIORITIES + 1)],
+        SLOW,
+        looked_back=True,
+        is_full=False,
+    )
+    assert positions.slow_queues == []
+    positions.note("c", [make_job()], SLOW, looked_back=True, is_full=False)
     positions.keep_only(["a"])
-    assert positions.queue_names == []
+    assert positions.slow_queues == []
 
 
 @pytest.mark.django_db
@@ -83,5 +101,23 @@ def test_what_came_late_with_an_earlier_id_is_found_in_time(monkeypatch: pytest.
     broker.enqueue([late])
     assert claim(10) == [specs[2].id]
     assert claim(10) == []
+    # A slow look back is spared for a while.
     wait_for(lambda: (selector.seconds_until_due() or 0.0) <= 0, "the selector to want to look back")
     assert claim(10) == [late.id]
+
+
+@pytest.mark.django_db
+@pytest.mark.only_on("postgresql")
+def test_what_came_late_is_found_when_there_is_no_more_behind() -> None:
+    broker: Any = get_broker("default")
+    late, *specs = [make_spec() for _ in range(5)]
+    broker.enqueue(specs)
+    selector = QueueSelector(broker, [], [])
+
+    def claim(most: int) -> list[Any]:
+        return [job.id for job in selector.claim("w1", selector.look(now=True), most)]
+
+    assert claim(2) == [spec.id for spec in specs[:2]]
+    broker.enqueue([late])
+    assert claim(10) == [specs[2].id, specs[3].id, late.id]
+    assert claim(10) == []
