@@ -120,6 +120,8 @@ def task_error(entry: Mapping[str, Any]) -> TaskError:
 
 def worker_ids(row: Any) -> list[str]:
     """Return the worker of each attempt: those that failed stand with their errors, the last one in the row."""
+    if row.attempt == 1 and not row.errors:
+        return [row.worker_id or ""]
     ids = [entry.get("worker") or "" for entry in row.errors if entry.get("attempt", 0) < row.attempt]
     if row.attempt > len(ids):
         # Errors are bounded in number: the oldest workers may be forgotten, their attempts are not.

@@ -15,8 +15,7 @@ def send_recorded(sender: type[Any], job: ClaimedJob, outcome: Outcome) -> None:
     if outcome.lost:
         job_lost.send_robust(sender=sender, job=job, outcome=outcome, reason=outcome.reason)
     signal = job_finished if outcome.is_final else job_retrying
-    if signal.has_listeners(sender):
-        signal.send_robust(sender=sender, job=job, outcome=outcome)
+    signal.send_robust(sender=sender, job=job, outcome=outcome)
 
 
 def send_superseded(sender: type[Any], job: ClaimedJob, outcome: Outcome) -> None:

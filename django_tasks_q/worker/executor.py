@@ -145,6 +145,8 @@ class Executor:
         if _is_async(function):
             # Not asyncio.run(): so the ORM's calls come back to this thread and its connections.
             return async_to_sync(await_within)(function(*args, **result.kwargs), soft_timeout)
+        if soft_timeout is None:
+            return function(*args, **result.kwargs)
         with soft_limit(soft_timeout):
             return function(*args, **result.kwargs)
 

@@ -11,6 +11,9 @@ from .pools.wire import Run
 
 __all__ = ["outcome_of"]
 
+# As text: the hash and the text of a member of an enum are Python code.
+SUCCESSFUL = ResultStatus.SUCCESSFUL.value
+
 
 def outcome_of(
     event: Finished | Lost | Stopped, *, worker_id: str, clock: float, now: float, options: Options
@@ -50,7 +53,7 @@ def _of_run(job: ClaimedJob, run: Run, clock: float) -> Outcome:
 
 def _status(run: Run) -> str:
     if run.successful:
-        return ResultStatus.SUCCESSFUL
+        return SUCCESSFUL
     if not run.retry:
         return ResultStatus.FAILED
     return JobStatus.SCHEDULED if run.retry_in > 0 else JobStatus.READY

@@ -63,17 +63,17 @@ class Recorder:
         """A child has found that this job belongs to another worker."""
         send_superseded(self.registry.sender, job, outcome)
 
-    def record(self) -> set[Any]:
+    def record(self) -> frozenset[Any]:
         """Write what is held, in the caller's transaction; return the ids that were this worker's.
 
         Where that transaction commits, settle() what was held before.
         """
         if not self.held:
-            return set()
+            return frozenset()
         recorded = self.broker.finish(self.registry.worker_id, [outcome for _, outcome in self.held])
-        return {outcome.id for _, outcome in self.held if outcome.id in recorded}
+        return recorded.finished | recorded.retried
 
-    def settle(self, recorded: set[Any]) -> list[Outcome]:
+    def settle(self, recorded: frozenset[Any]) -> list[Outcome]:
         """Let go of what stands in the database now; return those that will run again."""
         ended, self.held = self.held, []
         self._announce(ended, recorded)
@@ -92,9 +92,9 @@ class Recorder:
                 outcome = refused(outcome, error)
                 recorded = self.broker.finish(self.registry.worker_id, [outcome])
             del self.held[0]
-            self._announce([(job, outcome)], {outcome.id} if outcome.id in recorded else set())
+            self._announce([(job, outcome)], recorded.finished | recorded.retried)
 
-    def _announce(self, ended: Iterable[Ended], recorded: set[Any]) -> None:
+    def _announce(self, ended: Iterable[Ended], recorded: frozenset[Any]) -> None:
         for job, outcome in ended:
             if outcome.id in recorded or (self.uncertain and self._stands(outcome)):
                 self.finished += outcome.is_final

@@ -12,11 +12,8 @@ __all__ = ["await_within", "soft_limit"]
 
 
 @contextmanager
-def soft_limit(seconds: float | None) -> Iterator[None]:
+def soft_limit(seconds: float) -> Iterator[None]:
     """Raise SoftTimeout in the main thread when the block has lasted so many seconds."""
-    if seconds is None:
-        yield
-        return
 
     def interrupt(number: int, frame: Any) -> None:
         raise SoftTimeout(_message(seconds))

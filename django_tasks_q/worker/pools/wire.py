@@ -111,6 +111,7 @@ def encode_job(seq: int, job: ClaimedJob, worker_id: str, clock: float, ended: s
     """
     # In its first run, a job starts when the child says so.
     started_at = job.started_at if job.attempt > 1 else None
+    ending = "null" if ended is None else json.dumps(ended)
     return _frame(
         JOB,
         seq,
@@ -119,7 +120,7 @@ def encode_job(seq: int, job: ClaimedJob, worker_id: str, clock: float, ended: s
             f' "task_path": {_quoted(job.task_path)}, "run_after": {_moment(job.run_after)},'
             f' "enqueued_at": {_moment(job.enqueued_at)}, "started_at": {_moment(started_at)},'
             f' "attempt": {job.attempt}, "failures": {job.failures}, "losses": {job.losses},'
-            f' "worker_id": {_quoted(worker_id)}, "clock": {clock!r}, "ended": {json.dumps(ended)}}}'
+            f' "worker_id": {_quoted(worker_id)}, "clock": {clock!r}, "ended": {ending}}}'
             f'{{"args": {job.args}, "kwargs": {job.kwargs}, "options": {job.options},'
             f' "metadata": {job.metadata}, "errors": {job.errors}}}'
         ).encode(),
