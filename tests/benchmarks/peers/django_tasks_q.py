@@ -9,6 +9,8 @@ __all__ = ["DjangoTasksQ"]
 
 
 class DjangoTasksQ(Peer):
+    """As in the quick start, with two children. -v 0: the default writes a line for each job, as no peer does here."""
+
     name = "django_tasks_q"
     label = "django_tasks_q"
     databases = frozenset({"postgresql", "mysql", "sqlite"})
@@ -26,7 +28,7 @@ class DjangoTasksQ(Peer):
         return {"TASKS": {"default": {"BACKEND": "django_tasks_q.backend.TasksQBackend", "QUEUES": []}}}
 
     def worker_commands(self) -> list[list[str]]:
-        return [[sys.executable, "-m", "django", "taskworker", "--concurrency", str(PROCESSES)]]
+        return [[sys.executable, "-m", "django", "taskworker", "--concurrency", str(PROCESSES), "-v", "0"]]
 
     def queue_arguments(self, queue: str) -> list[str]:
         return ["--queues", queue]
