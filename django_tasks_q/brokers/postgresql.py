@@ -19,6 +19,8 @@ COPY = (
 _JSON = json.JSONEncoder()
 SUCCESSFUL = ResultStatus.SUCCESSFUL.value
 PAYLOADS = {"args", "kwargs", "options", "metadata", "errors"}
+# Those are few or none, where all others would have to be sent, and read.
+REFUSED = "SELECT o.id FROM o WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {0}.id = o.id)"
 FENCE = "j.id = o.id AND j.worker_id = o.holder AND j.attempt = o.attempt AND j.status = o.held"
 
 
@@ -147,10 +149,11 @@ class PostgreSQLBroker(Broker):
         source = f"[{','.join([self._outcome_text(outcome) for outcome in outcomes])}]"
         with self.connection.cursor() as cursor:
             cursor.execute(statement, [worker_id, source])
-            return [row[0] for row in cursor.fetchall()]
+            refused = {row[0] for row in cursor.fetchall()}
+        return [outcome.id for outcome in outcomes if not refused or outcome.id not in refused]
 
     def _outcome_text(self, outcome: Outcome) -> str:
-        if outcome.status != SUCCESSFUL or outcome.reason or outcome.return_value is None:
+        if outcome.status != SUCCESSFUL or outcome.error or outcome.reason or outcome.return_value is None:
             return _JSON.encode(self._outcome_row(outcome))
         # What nearly all of them are, without the detour.
         return (
@@ -164,15 +167,16 @@ class PostgreSQLBroker(Broker):
         return (
             f"WITH {self._fenced_outcomes}, moved({self._history_columns}) AS ("
             f"DELETE FROM django_tasks_q_job j USING o WHERE {FENCE} RETURNING {self._history_values})"
-            f" INSERT INTO django_tasks_q_result ({self._history_columns}) SELECT * FROM moved RETURNING id"
+            f", written AS (INSERT INTO django_tasks_q_result ({self._history_columns}) SELECT * FROM moved)"
+            f" {REFUSED.format('moved')}"
         )
 
     @cached_property
     def _hand_back_sql(self) -> str:
         changes = ", ".join(f"{name} = {value}" for name, value in self._handed_back.items())
         return (
-            f"WITH {self._fenced_outcomes}"
-            f" UPDATE django_tasks_q_job j SET {changes} FROM o WHERE {FENCE} RETURNING j.id"
+            f"WITH {self._fenced_outcomes}, changed AS ("
+            f"UPDATE django_tasks_q_job j SET {changes} FROM o WHERE {FENCE} RETURNING j.id) {REFUSED.format('changed')}"
         )
 
     @cached_property
