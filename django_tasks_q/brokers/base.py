@@ -49,6 +49,8 @@ class Broker(OperatorVerbs):
     by_due_at: ClassVar[str] = ""
     # Whether a claim can begin behind some jobs, which pays where dead index entries stay for long.
     claims_after: ClassVar[bool] = False
+    # Whether finish() does something meanwhile.
+    works_meanwhile = False
     bulk_size: ClassVar[int] = 1_000
 
     # enqueue
@@ -146,18 +148,25 @@ class Broker(OperatorVerbs):
 
     # finish
 
-    def finish(self, worker_id: str, outcomes: Sequence[Outcome]) -> Recorded:
+    def finish(
+        self, worker_id: str, outcomes: Sequence[Outcome], *, meanwhile: Callable[[], None] | None = None
+    ) -> Recorded:
         """Record how jobs ended: final ones move to the history, the others go back to the queue.
 
         What is not this worker's any more (see the class) is left alone and missing from the answer.
+
+        meanwhile: what to do while the database works, once, if `works_meanwhile`.
         """
         # Once each, and in the order of their keys, so that two sessions lock the same rows in the same order.
         ordered = sorted({outcome.id: outcome for outcome in outcomes}.values(), key=lambda outcome: outcome.id.int)
         final = [outcome for outcome in ordered if outcome.is_final]
         again = [outcome for outcome in ordered if not outcome.is_final]
+        finished: list[uuid.UUID] = []
         # One that the caller's whole round stands or falls with; a savepoint would cost two more round trips.
         with self.transaction(savepoint=False):
-            finished = [key for batch in _batches(final, _weight) for key in self._move_to_history(worker_id, batch)]
+            for batch in _batches(final, _weight):
+                finished += self._move_to_history(worker_id, batch, meanwhile)
+                meanwhile = None
             retried = [key for batch in _batches(again, _weight) for key in self._hand_back(worker_id, batch)]
         return Recorded(frozenset(finished), frozenset(retried))
 
@@ -190,7 +199,9 @@ class Broker(OperatorVerbs):
             )
             return cursor.fetchone() is not None
 
-    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+    def _move_to_history(
+        self, worker_id: str, outcomes: Sequence[Outcome], meanwhile: Callable[[], None] | None
+    ) -> list[uuid.UUID]:
         rows = self._still_owned(worker_id, outcomes)
         if not rows:
             return []

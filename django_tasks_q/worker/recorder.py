@@ -28,6 +28,8 @@ class Recorder:
         self.registry = registry
         self.tell = tell
         self.held: list[Ended] = []
+        # How many of them are on their way to the database.
+        self._recording = 0
         self.finished = 0
         # A commit may have succeeded although its connection broke: then a refusal may mean that it is recorded.
         self.uncertain = False
@@ -63,19 +65,22 @@ class Recorder:
         """A child has found that this job belongs to another worker."""
         send_superseded(self.registry.sender, job, outcome)
 
-    def record(self) -> frozenset[Any]:
+    def record(self, meanwhile: Callable[[], None]) -> frozenset[Any]:
         """Write what is held, in the caller's transaction; return the ids that were this worker's.
 
-        Where that transaction commits, settle() what was held before.
+        Where that transaction commits, settle() them. meanwhile: what may be done while the database works; it may
+        hold further outcomes, which come next.
         """
+        self._recording = len(self.held)
         if not self.held:
             return frozenset()
-        recorded = self.broker.finish(self.registry.worker_id, [outcome for _, outcome in self.held])
+        outcomes = [outcome for _, outcome in self.held]
+        recorded = self.broker.finish(self.registry.worker_id, outcomes, meanwhile=meanwhile)
         return recorded.finished | recorded.retried
 
     def settle(self, recorded: frozenset[Any]) -> list[Outcome]:
         """Let go of what stands in the database now; return those that will run again."""
-        ended, self.held = self.held, []
+        ended, self.held = self.held[: self._recording], self.held[self._recording :]
         self._announce(ended, recorded)
         return [outcome for _, outcome in ended if not outcome.is_final and outcome.id in recorded]
 
