@@ -27,6 +27,8 @@ def dump_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], max_bytes: in
 
     Raise UnserializableError naming the argument that cannot be stored, PayloadTooLarge where they are too large.
     """
+    if not args and not kwargs:
+        return "[]", "{}"
     stored_args = _ENCODER.encode([_checked(value, f"args[{index}]") for index, value in enumerate(args)])
     stored_kwargs = _ENCODER.encode({key: _checked(value, f"kwargs[{key!r}]") for key, value in kwargs.items()})
     if len(stored_args) + len(stored_kwargs) > max_bytes // 4:

@@ -170,6 +170,10 @@ class Broker(OperatorVerbs):
             retried = [key for batch in _batches(again, _weight) for key in self._hand_back(worker_id, batch)]
         return Recorded(frozenset(finished), frozenset(retried))
 
+    def made_ready(self, outcome: Outcome) -> Outcome:
+        """Do ahead of finish() what can be done: there is time for it while the database writes others."""
+        return outcome
+
     def release(self, worker_id: str, jobs: Iterable[ClaimedJob], *, reason: str = "") -> int:
         """Make jobs READY that this worker claimed and never started, without charging an attempt."""
         now = timezone.now()

@@ -154,7 +154,7 @@ class PostgreSQLBroker(Broker):
         outcomes: Sequence[Outcome],
         meanwhile: Callable[[], None] | None = None,
     ) -> list[uuid.UUID]:
-        source = f"[{','.join([self._outcome_text(outcome) for outcome in outcomes])}]"
+        source = f"[{','.join([outcome.row or self._outcome_text(outcome) for outcome in outcomes])}]"
         with self.connection.cursor() as cursor:
             with self._sending(meanwhile):
                 cursor.execute(statement, [worker_id, source])
@@ -177,6 +177,9 @@ class PostgreSQLBroker(Broker):
         # Not psycopg2's, and not that of a libpq before version 14.
         pipeline = getattr(self.connection.Database, "Pipeline", None)
         return pipeline is not None and pipeline.is_supported()
+
+    def made_ready(self, outcome: Outcome) -> Outcome:
+        return outcome._replace(row=self._outcome_text(outcome))
 
     def _outcome_text(self, outcome: Outcome) -> str:
         if outcome.status != SUCCESSFUL or outcome.error or outcome.reason or outcome.return_value is None:

@@ -11,10 +11,12 @@ from ..brokers.values import ClaimedJob, Outcome
 from ..services.registry import Registry
 from .events import refused, send_recorded, send_superseded
 
-__all__ = ["Ended", "Recorder"]
+__all__ = ["MANY", "Ended", "Recorder"]
 
 logger = logging.getLogger("django_tasks_q.worker")
 Ended = tuple[ClaimedJob, Outcome]
+# Outcomes that take the database long enough to do something meanwhile.
+MANY = 20
 
 
 class Recorder:
@@ -48,7 +50,7 @@ class Recorder:
         self.registry.register()
 
     def hold(self, job: ClaimedJob, outcome: Outcome) -> None:
-        self.held.append((job, outcome))
+        self.held.append((job, self.broker.made_ready(outcome)))
 
     def note_recorded(self, job: ClaimedJob, outcome: Outcome) -> None:
         """A child has recorded this one itself."""
@@ -75,7 +77,8 @@ class Recorder:
         if not self.held:
             return frozenset()
         outcomes = [outcome for _, outcome in self.held]
-        recorded = self.broker.finish(self.registry.worker_id, outcomes, meanwhile=meanwhile)
+        pays = len(outcomes) >= MANY
+        recorded = self.broker.finish(self.registry.worker_id, outcomes, meanwhile=meanwhile if pays else None)
         return recorded.finished | recorded.retried
 
     def settle(self, recorded: frozenset[Any]) -> list[Outcome]:

@@ -6,7 +6,7 @@ import pytest
 
 from django_tasks_q.models import Job, Result
 from django_tasks_q.services.registry import Identity, Registry
-from django_tasks_q.worker.recorder import Recorder
+from django_tasks_q.worker.recorder import MANY, Recorder
 from tests.brokers.conftest import make_outcomes, make_spec
 
 pytestmark = pytest.mark.django_db
@@ -16,20 +16,20 @@ def test_what_is_held_while_the_database_writes_comes_next(broker: Any) -> None:
     registry = Registry(broker, Identity("worker", [], [], 1))
     registry.register()
     recorder = Recorder(broker, registry, tell=lambda job, error: None)
-    broker.enqueue([make_spec() for _ in range(3)])
-    first, second, late = broker.claim(registry.worker_id, "default", 3)
-    ended = [(job, *make_outcomes([job], "SUCCESSFUL")) for job in (first, second, late)]
-    for job, outcome in ended[:2]:
+    broker.enqueue([make_spec() for _ in range(MANY + 1)])
+    jobs = broker.claim(registry.worker_id, "default", MANY + 1)
+    *ended, late = [(job, *make_outcomes([job], "SUCCESSFUL")) for job in jobs]
+    for job, outcome in ended:
         recorder.hold(job, outcome)
 
-    recorded = recorder.record(meanwhile=lambda: recorder.hold(*ended[2]))
+    recorded = recorder.record(meanwhile=lambda: recorder.hold(*late))
     if not broker.works_meanwhile:
-        recorder.hold(*ended[2])
-    assert recorded == {first.id, second.id}
+        recorder.hold(*late)
+    assert recorded == {job.id for job, _ in ended}
     assert recorder.settle(recorded) == []
-    assert recorder.held == [ended[2]]
-    assert (recorder.finished, Job.objects.get().id) == (2, late.id)
+    assert [job for job, _ in recorder.held] == [late[0]]
+    assert (recorder.finished, Job.objects.get().id) == (MANY, late[0].id)
 
     assert recorder.settle(recorder.record(meanwhile=lambda: None)) == []
-    assert (recorder.finished, recorder.held) == (3, [])
-    assert Result.objects.count() == 3
+    assert (recorder.finished, recorder.held) == (MANY + 1, [])
+    assert Result.objects.count() == MANY + 1

@@ -15,8 +15,11 @@ from .base import Column, Scenario
 
 __all__ = ["Latency"]
 
-# Seconds between a run and the next enqueue: at random, so that no peer's polling falls into step with it.
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.03, 0.09
+# Seconds between a run and the next enqueue, at random; more for a peer that polls, so that its polling does not fall
+# into step with them.
+SHORTEST_PAUSE, LONGEST_PAUSE, POLLERS_PAUSE = 0.03, 0.09, 1.03
+# Milliseconds from which on a peer is taken to poll.
+SLOW = 100.0
 # Jobs, and seconds, before the first sample.
 WARM_UP, SETTLED = 10, 1.0
 MOST_FROZEN = 10
@@ -67,11 +70,13 @@ class Latency(Scenario):
         """
         running: list[float] = []
         all_of_them: list[float] = []
+        longest_pause = LONGEST_PAUSE
         deadline = time.monotonic() + LONGEST
         while len(running) < (count if time.monotonic() < deadline else min(count, ENOUGH)):
-            time.sleep(random.uniform(SHORTEST_PAUSE, LONGEST_PAUSE))
+            time.sleep(random.uniform(SHORTEST_PAUSE, longest_pause))
             enqueued, ran = self._one(site, worker)
             all_of_them.append((ran - enqueued) / SECOND * 1_000)
+            longest_pause = POLLERS_PAUSE if median(all_of_them) > SLOW else LONGEST_PAUSE
             if not lab.freezes.frozen(enqueued, ran):
                 running.append(all_of_them[-1])
             if len(all_of_them) > MOST_FROZEN * count:
