@@ -49,8 +49,6 @@ class Broker(OperatorVerbs):
     by_due_at: ClassVar[str] = ""
     # Whether a claim can begin behind some jobs, which pays where dead index entries stay for long.
     claims_after: ClassVar[bool] = False
-    # Whether finish() does something meanwhile.
-    works_meanwhile = False
     bulk_size: ClassVar[int] = 1_000
 
     # enqueue
@@ -148,31 +146,20 @@ class Broker(OperatorVerbs):
 
     # finish
 
-    def finish(
-        self, worker_id: str, outcomes: Sequence[Outcome], *, meanwhile: Callable[[], None] | None = None
-    ) -> Recorded:
+    def finish(self, worker_id: str, outcomes: Sequence[Outcome]) -> Recorded:
         """Record how jobs ended: final ones move to the history, the others go back to the queue.
 
         What is not this worker's any more (see the class) is left alone and missing from the answer.
-
-        meanwhile: what to do while the database works, once, if `works_meanwhile`.
         """
         # Once each, and in the order of their keys, so that two sessions lock the same rows in the same order.
         ordered = sorted({outcome.id: outcome for outcome in outcomes}.values(), key=lambda outcome: outcome.id.int)
         final = [outcome for outcome in ordered if outcome.is_final]
         again = [outcome for outcome in ordered if not outcome.is_final]
-        finished: list[uuid.UUID] = []
         # One that the caller's whole round stands or falls with; a savepoint would cost two more round trips.
         with self.transaction(savepoint=False):
-            for batch in _batches(final, _weight):
-                finished += self._move_to_history(worker_id, batch, meanwhile)
-                meanwhile = None
+            finished = [key for batch in _batches(final, _weight) for key in self._move_to_history(worker_id, batch)]
             retried = [key for batch in _batches(again, _weight) for key in self._hand_back(worker_id, batch)]
         return Recorded(frozenset(finished), frozenset(retried))
-
-    def made_ready(self, outcome: Outcome) -> Outcome:
-        """Do ahead of finish() what can be done: there is time for it while the database writes others."""
-        return outcome
 
     def release(self, worker_id: str, jobs: Iterable[ClaimedJob], *, reason: str = "") -> int:
         """Make jobs READY that this worker claimed and never started, without charging an attempt."""
@@ -203,9 +190,7 @@ class Broker(OperatorVerbs):
             )
             return cursor.fetchone() is not None
 
-    def _move_to_history(
-        self, worker_id: str, outcomes: Sequence[Outcome], meanwhile: Callable[[], None] | None
-    ) -> list[uuid.UUID]:
+    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
         rows = self._still_owned(worker_id, outcomes)
         if not rows:
             return []

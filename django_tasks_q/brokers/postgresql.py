@@ -1,6 +1,6 @@
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
@@ -139,47 +139,18 @@ class PostgreSQLBroker(Broker):
     def _claimed(self, row: Sequence[Any]) -> ClaimedJob:
         return ClaimedJob(*row)
 
-    def _move_to_history(
-        self, worker_id: str, outcomes: Sequence[Outcome], meanwhile: Callable[[], None] | None
-    ) -> list[uuid.UUID]:
-        return self._record(self._finish_sql, worker_id, outcomes, meanwhile)
+    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+        return self._record(self._finish_sql, worker_id, outcomes)
 
     def _hand_back(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
         return self._record(self._hand_back_sql, worker_id, outcomes)
 
-    def _record(
-        self,
-        statement: str,
-        worker_id: str,
-        outcomes: Sequence[Outcome],
-        meanwhile: Callable[[], None] | None = None,
-    ) -> list[uuid.UUID]:
-        source = f"[{','.join([outcome.row or self._outcome_text(outcome) for outcome in outcomes])}]"
+    def _record(self, statement: str, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+        source = f"[{','.join([self._outcome_text(outcome) for outcome in outcomes])}]"
         with self.connection.cursor() as cursor:
-            with self._sending(meanwhile):
-                cursor.execute(statement, [worker_id, source])
+            cursor.execute(statement, [worker_id, source])
             refused = {row[0] for row in cursor.fetchall()}
         return [outcome.id for outcome in outcomes if not refused or outcome.id not in refused]
-
-    @contextmanager
-    def _sending(self, meanwhile: Callable[[], None] | None) -> Iterator[None]:
-        """Send the statement of this block without waiting for its result, and do something until that is there."""
-        raw = self.connection.connection
-        if meanwhile is None or not self.works_meanwhile:
-            yield
-            return
-        with self.connection.wrap_database_errors, raw.pipeline():
-            yield
-            meanwhile()
-
-    @cached_property
-    def works_meanwhile(self) -> bool:  # type: ignore[override]
-        # Not psycopg2's, and not that of a libpq before version 14.
-        pipeline = getattr(self.connection.Database, "Pipeline", None)
-        return pipeline is not None and pipeline.is_supported()
-
-    def made_ready(self, outcome: Outcome) -> Outcome:
-        return outcome._replace(row=self._outcome_text(outcome))
 
     def _outcome_text(self, outcome: Outcome) -> str:
         if outcome.status != SUCCESSFUL or outcome.error or outcome.reason or outcome.return_value is None:

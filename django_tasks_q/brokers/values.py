@@ -62,7 +62,6 @@ class Outcome(NamedTuple):
     charged: it counts as an attempt at all; a job that never started, or was stopped by us, is not charged.
     child_is_gone: the process that ran it ended before it could announce the end.
     reason: why the job waits or how it ended, in words for an operator.
-    row: the outcome as its broker will send it, where that was made ahead.
     """
 
     id: uuid.UUID
@@ -78,7 +77,6 @@ class Outcome(NamedTuple):
     charged: bool = True
     child_is_gone: bool = False
     reason: str = ""
-    row: str = ""
 
     @property
     def is_final(self) -> bool:

@@ -27,6 +27,4 @@ def refused(outcome: Outcome, error: DatabaseError) -> Outcome:
     # In ASCII: it may have been refused for a character.
     cause = str(error).encode("ascii", "backslashreplace").decode()
     reason = f"The database refused the outcome of this run: {cause}"[:500]
-    return outcome._replace(
-        status=ResultStatus.FAILED, return_value=None, error=None, failed=True, reason=reason, row=""
-    )
+    return outcome._replace(status=ResultStatus.FAILED, return_value=None, error=None, failed=True, reason=reason)

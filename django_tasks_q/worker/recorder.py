@@ -11,12 +11,10 @@ from ..brokers.values import ClaimedJob, Outcome
 from ..services.registry import Registry
 from .events import refused, send_recorded, send_superseded
 
-__all__ = ["MANY", "Ended", "Recorder"]
+__all__ = ["Ended", "Recorder"]
 
 logger = logging.getLogger("django_tasks_q.worker")
 Ended = tuple[ClaimedJob, Outcome]
-# Outcomes that take the database long enough to do something meanwhile.
-MANY = 20
 
 
 class Recorder:
@@ -30,8 +28,6 @@ class Recorder:
         self.registry = registry
         self.tell = tell
         self.held: list[Ended] = []
-        # How many of them are on their way to the database.
-        self._recording = 0
         self.finished = 0
         # A commit may have succeeded although its connection broke: then a refusal may mean that it is recorded.
         self.uncertain = False
@@ -50,7 +46,7 @@ class Recorder:
         self.registry.register()
 
     def hold(self, job: ClaimedJob, outcome: Outcome) -> None:
-        self.held.append((job, self.broker.made_ready(outcome)))
+        self.held.append((job, outcome))
 
     def note_recorded(self, job: ClaimedJob, outcome: Outcome) -> None:
         """A child has recorded this one itself."""
@@ -67,23 +63,19 @@ class Recorder:
         """A child has found that this job belongs to another worker."""
         send_superseded(self.registry.sender, job, outcome)
 
-    def record(self, meanwhile: Callable[[], None]) -> frozenset[Any]:
+    def record(self) -> frozenset[Any]:
         """Write what is held, in the caller's transaction; return the ids that were this worker's.
 
-        Where that transaction commits, settle() them. meanwhile: what may be done while the database works; it may
-        hold further outcomes, which come next.
+        Where that transaction commits, settle() what was held before.
         """
-        self._recording = len(self.held)
         if not self.held:
             return frozenset()
-        outcomes = [outcome for _, outcome in self.held]
-        pays = len(outcomes) >= MANY
-        recorded = self.broker.finish(self.registry.worker_id, outcomes, meanwhile=meanwhile if pays else None)
+        recorded = self.broker.finish(self.registry.worker_id, [outcome for _, outcome in self.held])
         return recorded.finished | recorded.retried
 
     def settle(self, recorded: frozenset[Any]) -> list[Outcome]:
         """Let go of what stands in the database now; return those that will run again."""
-        ended, self.held = self.held[: self._recording], self.held[self._recording :]
+        ended, self.held = self.held, []
         self._announce(ended, recorded)
         return [outcome for _, outcome in ended if not outcome.is_final and outcome.id in recorded]
 

@@ -221,7 +221,7 @@ class Supervisor:
     def _record_and_claim(self, queues: list[str], demand: int) -> list[ClaimedJob]:
         try:
             with self.broker.transaction(durable=bool(self.recorder.held)):
-                recorded = self.recorder.record(meanwhile=self._collect)
+                recorded = self.recorder.record()
                 jobs = self.selector.claim(self.registry.worker_id, queues, demand)
         except (OperationalError, InterfaceError):
             raise

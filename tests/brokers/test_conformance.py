@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from django_tasks_q.brokers import get_broker
@@ -415,27 +415,6 @@ def test_finish_is_part_of_the_callers_transaction(broker: Any, put: Put) -> Non
         transaction.set_rollback(True)
     assert not Result.objects.exists()
     assert Job.objects.filter(status="RUNNING").count() == 2
-
-
-@pytest.mark.parametrize("count", [1, 3_000])
-def test_something_may_be_done_while_the_database_writes(broker: Any, put: Put, count: int) -> None:
-    put(count)
-    jobs, done = broker.claim("w1", "default", count), []
-    recorded = broker.finish("w1", make_outcomes(jobs, "SUCCESSFUL"), meanwhile=lambda: done.append(True))
-    assert recorded.finished == {job.id for job in jobs}
-    assert done == [True] * broker.works_meanwhile
-
-
-@pytest.mark.only_on("postgresql")
-def test_what_is_refused_while_something_is_done_is_undone(broker: Any, put: Put) -> None:
-    put(2)
-    jobs, done = broker.claim("w1", "default", 2), []
-    outcomes = make_outcomes(jobs, "SUCCESSFUL", return_value="not JSON")
-    with pytest.raises(DataError), transaction.atomic():
-        broker.finish("w1", outcomes, meanwhile=lambda: done.append(True))
-    assert done == [True]
-    assert Job.objects.filter(status="RUNNING").count() == 2
-    assert len(broker.finish("w1", make_outcomes(jobs, "SUCCESSFUL"), meanwhile=lambda: None).finished) == 2
 
 
 def test_is_recorded_knows_the_very_run(broker: Any, put: Put) -> None:
