@@ -1,4 +1,5 @@
 import json
+import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,12 +8,15 @@ from functools import cached_property
 from itertools import zip_longest
 from typing import Any, ClassVar
 
+from django.db import DatabaseError
+
 from ..lifecycle import ResultStatus
 from .base import CLAIMED, ENQUEUED, LONGEST_LOCK_WAIT, Broker, Position
 from .values import ClaimedJob, JobSpec, Outcome
 
 __all__ = ["PostgreSQLBroker"]
 
+logger = logging.getLogger("django_tasks_q")
 COPY = (
     f"COPY django_tasks_q_job ({', '.join(ENQUEUED)}, backend, attempt, failures, losses, errors, reason) FROM STDIN"
 )
@@ -61,9 +65,11 @@ class PostgreSQLBroker(Broker):
         with self.connection.cursor() as cursor:
             try:
                 cursor.execute(f"BEGIN; {self._insert_sql}; COMMIT; {sql}", [*self._spec_values(spec), *parameters])
-            except BaseException:
-                self._leave_transaction()
-                raise
+            except BaseException as error:
+                in_transaction = self._leave_transaction()
+                if in_transaction or not isinstance(error, DatabaseError) or not self._is_stored(spec):
+                    raise
+                logger.exception("Job %s is stored, but the statement after it failed.", spec.id)
         return True
 
     def _takes_several(self) -> bool:
@@ -76,11 +82,24 @@ class PostgreSQLBroker(Broker):
             and not connection.features.uses_server_side_binding
         )
 
-    def _leave_transaction(self) -> None:
+    def _leave_transaction(self) -> bool:
+        """Say whether the server is still in a transaction, and end it; True where it does not tell any more."""
         raw = self.connection.connection
-        if raw is not None and not raw.closed:
-            with self.connection.wrap_database_errors:
-                raw.rollback()
+        if raw is None or raw.closed:
+            return True
+        in_transaction = bool(raw.info.transaction_status)
+        with self.connection.wrap_database_errors:
+            raw.rollback()
+        return in_transaction
+
+    def _is_stored(self, spec: JobSpec) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM django_tasks_q_job WHERE id = %s UNION ALL"
+                " SELECT 1 FROM django_tasks_q_result WHERE id = %s",
+                [spec.id, spec.id],
+            )
+            return cursor.fetchone() is not None
 
     def _insert_many(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
         if not hasattr(cursor, "copy"):

@@ -724,6 +724,15 @@ def test_a_refused_job_leaves_no_transaction_behind(broker: Any) -> None:
     assert Job.objects.count() == 2
 
 
+@pytest.mark.only_on("postgresql")
+@pytest.mark.django_db(transaction=True)
+def test_an_error_behind_the_commit_is_logged(broker: Any, caplog: pytest.LogCaptureFixture) -> None:
+    spec = make_spec()
+    assert broker.enqueue_and_run(spec, ("SELECT 1 / %s", [0]))
+    assert Job.objects.get().id == spec.id
+    assert f"Job {spec.id} is stored" in caplog.text
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_cannot_be_done_in_one_round_trip_is_left_alone(broker: Any) -> None:
     with transaction.atomic():
