@@ -25,6 +25,7 @@ MEASUREMENTS: dict[str, Callable[[Bench], Sequence[Operation]]] = {
     "claim_and_finish_100": claim_and_finish(100),
     "claim_and_finish_500": claim_and_finish(500),
     "claim_and_finish_500_x2": claim_and_finish(500, claimers=2),
+    "claim_and_move_500": claim_and_finish(500, made_up=True),
     "insert": insert,
     "insert_django_cursor": insert_django_cursor,
     "insert_async": insert_async,
