@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connections, reset_queries
+from django.db import Error, connections, reset_queries
 
 __all__ = ["clean_connections", "open_usable_connections"]
 
@@ -106,5 +106,5 @@ def _abandon(connection: Any) -> None:
 
 def _close(connection: Any) -> None:
     # A driver may refuse to close what is closed already; Django has let go of it then.
-    with suppress(DatabaseError):
+    with suppress(Error):
         connection.close()
