@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from django.db import DatabaseError
 
-from ..lifecycle import ResultStatus
+from ..lifecycle import SUCCESSFUL
 from .base import CLAIMED, ENQUEUED, LONGEST_LOCK_WAIT, Broker, Position
 from .values import ClaimedJob, JobSpec, Outcome
 
@@ -21,7 +21,6 @@ COPY = (
     f"COPY django_tasks_q_job ({', '.join(ENQUEUED)}, backend, attempt, failures, losses, errors, reason) FROM STDIN"
 )
 _JSON = json.JSONEncoder()
-SUCCESSFUL = ResultStatus.SUCCESSFUL.value
 PAYLOADS = {"args", "kwargs", "options", "metadata", "errors"}
 # Those are few or none, where all others would have to be sent, and read.
 REFUSED = "SELECT o.id FROM o WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {0}.id = o.id)"

@@ -5,14 +5,11 @@ from datetime import UTC, datetime
 from ..brokers.losses import lost_outcome, timeout_outcome
 from ..brokers.values import ClaimedJob, Outcome
 from ..conf import Options
-from ..lifecycle import JobStatus, ResultStatus
+from ..lifecycle import SUCCESSFUL, JobStatus, ResultStatus
 from .pools.base import Finished, Lost, Stopped
 from .pools.wire import Run
 
 __all__ = ["outcome_of"]
-
-# As text: the hash and the text of a member of an enum are Python code.
-SUCCESSFUL = ResultStatus.SUCCESSFUL.value
 
 
 def outcome_of(

@@ -21,6 +21,11 @@ def positions() -> Positions:
     return Positions()
 
 
+def claim(selector: QueueSelector, most: int) -> list[Any]:
+    """Look for queues and claim up to so many jobs; return their ids."""
+    return [job.id for job in selector.claim("w1", selector.look(now=True), most)]
+
+
 def test_a_quick_claim_that_leaves_nothing_is_forgotten(positions: Positions) -> None:
     positions.note("a", [make_job()], QUICK, looked_back=True, is_full=False)
     assert (positions.after("a"), positions.seconds_until_look_back()) == ((), None)
@@ -94,16 +99,13 @@ def test_what_came_late_with_an_earlier_id_is_found_in_time(monkeypatch: pytest.
     broker.enqueue(specs)
     selector = QueueSelector(broker, [], [])
 
-    def claim(most: int) -> list[Any]:
-        return [job.id for job in selector.claim("w1", selector.look(now=True), most)]
-
-    assert claim(2) == [spec.id for spec in specs[:2]]
+    assert claim(selector, 2) == [spec.id for spec in specs[:2]]
     broker.enqueue([late])
-    assert claim(10) == [specs[2].id]
-    assert claim(10) == []
+    assert claim(selector, 10) == [specs[2].id]
+    assert claim(selector, 10) == []
     # A slow look back is spared for a while.
     wait_for(lambda: (selector.seconds_until_due() or 0.0) <= 0, "the selector to want to look back")
-    assert claim(10) == [late.id]
+    assert claim(selector, 10) == [late.id]
 
 
 @pytest.mark.django_db
@@ -114,10 +116,7 @@ def test_what_came_late_is_found_when_there_is_no_more_behind() -> None:
     broker.enqueue(specs)
     selector = QueueSelector(broker, [], [])
 
-    def claim(most: int) -> list[Any]:
-        return [job.id for job in selector.claim("w1", selector.look(now=True), most)]
-
-    assert claim(2) == [spec.id for spec in specs[:2]]
+    assert claim(selector, 2) == [spec.id for spec in specs[:2]]
     broker.enqueue([late])
-    assert claim(10) == [specs[2].id, specs[3].id, late.id]
-    assert claim(10) == []
+    assert claim(selector, 10) == [specs[2].id, specs[3].id, late.id]
+    assert claim(selector, 10) == []
