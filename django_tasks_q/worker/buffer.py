@@ -47,7 +47,7 @@ class Buffer:
     def __init__(self, times: RunTimes) -> None:
         self.times = times
         self._waiting: deque[tuple[float, ClaimedJob]] = deque()
-        # How many of them there are of each task.
+        # How many of them there are of each task; those of which there are none are left out.
         self._tasks: Counter[str] = Counter()
         # A moving average of the payload of a job.
         self._size = 0.0
@@ -80,7 +80,7 @@ class Buffer:
             _, job = self._waiting.popleft()
             seconds -= self.times.estimate(job.task_path)
             taken.append(job)
-        self._tasks.subtract(job.task_path for job in taken)
+        self._tasks -= Counter(job.task_path for job in taken)
         return taken
 
     def take_all(self) -> list[ClaimedJob]:
@@ -95,7 +95,7 @@ class Buffer:
         stale = [job for since, job in self._waiting if since < oldest]
         if stale:
             self._waiting = deque(item for item in self._waiting if item[0] >= oldest)
-            self._tasks.subtract(job.task_path for job in stale)
+            self._tasks -= Counter(job.task_path for job in stale)
         return stale
 
     def demand(self, lacking: float, free: int) -> int:
