@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 __all__ = ["TasksQConfig"]
@@ -13,5 +14,7 @@ class TasksQConfig(AppConfig):
         # Checks and receivers must not be imported before the registry is ready.
         from . import checks  # noqa: F401, PLC0415
         from .compat import register_framework  # noqa: PLC0415
+        from .schedules.migrating import synchronise_after_migrate  # noqa: PLC0415
 
         register_framework()
+        post_migrate.connect(synchronise_after_migrate, sender=self)

@@ -14,13 +14,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from .brokers import get_broker, get_database
-from .brokers.values import JobSpec
+from .brokers.values import JobSpec, cancel_reason
 from .compat import BaseTask, BaseTaskBackend, InvalidTask, task_enqueued
 from .conf import Options, read_options
 from .ids import uuid7
-from .notifiers import get_notifier, notify
+from .notifiers import get_notifier, notify, notify_cancelled
 from .payloads import dump_arguments, dump_value
-from .results import TasksQResult, missing, new_result, result_from_row
+from .results import TasksQResult, missing, new_result, result_from_row, running_job
 from .task import Task, overrides
 
 __all__ = ["Call", "TasksQBackend"]
@@ -117,6 +117,14 @@ class TasksQBackend(BaseTaskBackend):
                 return result_from_row(row)
         raise missing(result_id)
 
+    def cancel(self, result_id: uuid.UUID | str, *, by: str = "") -> bool:
+        """Cancel a job; return False where it has finished. See TasksQResult.cancel()."""
+        broker = get_broker(self.alias)
+        cancelled = broker.cancel([result_id], reason=cancel_reason(by))
+        if cancelled.asked:
+            notify_cancelled(self.alias, broker.using)
+        return bool(cancelled.done or cancelled.asked)
+
     def check(self, **kwargs: Any) -> Iterable[CheckMessage]:
         """Yield what keeps the app's own checks from being heard: see `checks` for all others."""
         if not apps.is_installed("django_tasks_q"):
@@ -157,7 +165,7 @@ class TasksQBackend(BaseTaskBackend):
         self, common: "_Common", args: Sequence[Any], kwargs: Mapping[str, Any], now: datetime
     ) -> tuple[JobSpec, TasksQResult]:
         stored_args, stored_kwargs = dump_arguments(args, kwargs, self.config.max_payload)
-        job_id = uuid7()
+        job_id = str(uuid7())
         spec = JobSpec(
             id=job_id,
             queue_name=common.task.queue_name,
@@ -169,8 +177,9 @@ class TasksQBackend(BaseTaskBackend):
             metadata=common.metadata,
             run_after=common.run_after,
             enqueued_at=now,
+            parent_id=running_job.get(),
         )
-        return spec, new_result(str(job_id), common.task, now, args, kwargs, self.alias)
+        return spec, new_result(job_id, common.task, now, args, kwargs, self.alias)
 
 
 class _Common(NamedTuple):

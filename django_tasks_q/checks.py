@@ -7,7 +7,7 @@ tasksq.E004  database too old                  tasksq.W004  LISTEN through a tra
 tasksq.E005  no router for OPTIONS["database"]  tasksq.W005  CONN_MAX_AGE is 0 (check --deploy)
 tasksq.E006  notifier without its Redis        tasksq.W006  database that could not be checked
 tasksq.E007  database without autocommit       tasksq.W007  MySQL without utf8mb4
-tasksq.E008  app that is not installed
+tasksq.E008  app that is not installed         tasksq.E009  schedule that could never run
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,6 +23,7 @@ from .compat import configured_aliases, task_backends
 from .conf import find_problems
 from .models import Job
 from .notifiers import make_notifier
+from .schedules.declaring import find_declarations
 
 __all__ = ["check_backends", "check_connections", "check_databases"]
 
@@ -69,6 +70,7 @@ def _check_database(backend: TasksQBackend) -> Iterator[CheckMessage]:
         yield from _check_router(using)
         yield from _check_notifier(backend, using)
         yield from get_broker(backend.alias).check_settings()
+        yield from _check_schedules(backend)
 
 
 def _check_router(using: str) -> Iterator[CheckMessage]:
@@ -86,6 +88,16 @@ def _check_notifier(backend: TasksQBackend, using: str) -> Iterator[CheckMessage
         yield from make_notifier(backend.alias, using).check_settings()
     except (ImproperlyConfigured, ImportError) as error:
         yield Error(str(error), hint="Install django-redis, or choose another notifier.", id="tasksq.E006")
+
+
+def _check_schedules(backend: TasksQBackend) -> Iterator[CheckMessage]:
+    _found, problems = find_declarations(backend.alias)
+    for problem in problems:
+        yield Error(
+            f"A schedule of the backend {backend.alias!r} could never run: {problem}",
+            hint='Correct it in OPTIONS["schedules"], or in the @periodic decorator.',
+            id="tasksq.E009",
+        )
 
 
 @register(Tags.database)

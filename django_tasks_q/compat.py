@@ -1,9 +1,12 @@
 """The one door to the Tasks framework: Django's own from 6.0 on, the django-tasks backport before."""
 
+import logging
+import weakref
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import django
+from django.dispatch import Signal
 
 if TYPE_CHECKING or django.VERSION >= (6, 0):
     from django.tasks import task_backends
@@ -12,6 +15,7 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
         DEFAULT_TASK_BACKEND_ALIAS,
         DEFAULT_TASK_PRIORITY,
         DEFAULT_TASK_QUEUE_NAME,
+        TASK_REFRESH_ATTRS,
         TaskContext,
         TaskError,
         TaskResult,
@@ -35,6 +39,7 @@ else:
         DEFAULT_TASK_BACKEND_ALIAS,
         DEFAULT_TASK_PRIORITY,
         DEFAULT_TASK_QUEUE_NAME,
+        TASK_REFRESH_ATTRS,
         TaskContext,
         TaskError,
         TaskResult,
@@ -59,6 +64,8 @@ __all__ = [
     "DEFAULT_TASK_PRIORITY",
     "DEFAULT_TASK_QUEUE_NAME",
     "FRAMEWORK",
+    "TASK_REFRESH_ATTRS",
+    "Audience",
     "BaseTask",
     "BaseTaskBackend",
     "InvalidTask",
@@ -92,3 +99,29 @@ def configured_aliases() -> dict[str, dict[str, Any]]:
     """Return TASKS as the framework sees it: alias to parameters."""
     settings: dict[str, dict[str, Any]] = task_backends.settings
     return settings
+
+
+class Audience:
+    """Who listens to a signal of the framework.
+
+    The framework's own log does, to every one; but it drops what its level does not let through, and to make what a
+    signal carries takes longer than many a task.
+    """
+
+    def __init__(self, signal: Signal) -> None:
+        self.signal = signal
+        self._log = logging.getLogger(FRAMEWORK)
+        self._known: list[Any] = []
+        self._has_others = False
+
+    def is_heard(self, *, failed: bool = False) -> bool:
+        """Say whether anybody would notice if the signal was not sent. failed: the log takes it for an error."""
+        if self.signal.receivers != self._known:
+            self._known = list(self.signal.receivers)
+            self._has_others = any(_is_another(entry[1]) for entry in self._known)
+        return self._has_others or self._log.isEnabledFor(logging.ERROR if failed else logging.INFO)
+
+
+def _is_another(receiver: Any) -> bool:
+    found = receiver() if isinstance(receiver, weakref.ReferenceType) else receiver
+    return found is not None and getattr(found, "__module__", None) != f"{FRAMEWORK}.signals"

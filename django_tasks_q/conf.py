@@ -1,9 +1,9 @@
 """OPTIONS of a backend, read once into a frozen value."""
 
 import difflib
-import math
+import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +11,22 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .retries import Backoff, Exponential, make_backoff
 
-__all__ = ["DEFAULTS", "NOTIFIERS", "OptionProblem", "Options", "find_problems", "read_options", "to_seconds"]
+__all__ = [
+    "DEFAULTS",
+    "LONGEST",
+    "NOTIFIERS",
+    "OptionProblem",
+    "Options",
+    "find_problems",
+    "is_seconds",
+    "read_options",
+    "to_seconds",
+]
 
 NOTIFIERS = ("auto", "polling", "postgresql", "redis")
 DAY = 86_400.0
+# Seconds: a hundred years, which every clock and calendar can count.
+LONGEST = 36_525 * DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +40,21 @@ class Options:
     result_ttl: float | None = 7 * DAY
     failure_ttl: float | None = 30 * DAY
 
+    # Whether workers count what happens by the minute, and how long the counts are kept; None keeps them for ever.
+    statistics: bool = True
+    statistics_ttl: float | None = 90 * DAY
+
+    # What scripts send to read the JSON API; None lets in staff alone.
+    api_token: str | None = field(default=None, repr=False)
+
     # Bounds of what a row may hold: bytes of JSON, errors kept with a job, characters of one traceback.
     max_payload: int = 1_048_576
     max_errors: int = 20
     max_traceback: int = 32_768
+
+    # From which level on what a task logs is kept with its job, None for none of it; and how many bytes of each run.
+    capture_logs: str | None = "INFO"
+    max_logs: int = 65_536
 
     # Defaults of every task of this backend; a task's own options win.
     max_attempts: int = 1
@@ -40,6 +63,8 @@ class Options:
     soft_timeout: float | None = None
     store_result: bool = True
 
+    # How long a running job that was cancelled may take to end before its process is killed.
+    cancel_grace: float = 10.0
     # How often a job may end with its process before it is FAILED.
     max_losses: int = 3
     # How long a job may wait for a worker that knows its task, and how often one looks.
@@ -55,6 +80,9 @@ class Options:
     redis_cache: str = "default"
     poll_interval: float | None = None
 
+    # Periodic jobs: name to {"task": ..., "cron": ...}; see schedules.declaring.
+    schedules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class OptionProblem:
@@ -67,19 +95,34 @@ class OptionProblem:
 
 
 DEFAULTS = Options()
-NAMES = tuple(field.name for field in fields(Options))
+NAMES = tuple(item.name for item in fields(Options))
 _SECONDS = {
     "timeout": (0.001, True),
     "soft_timeout": (0.001, True),
+    "cancel_grace": (0.0, False),
     "result_ttl": (0.0, True),
     "failure_ttl": (0.0, True),
+    "statistics_ttl": (0.0, True),
     "unknown_task_grace": (0.0, False),
     "unknown_task_delay": (0.1, False),
     "heartbeat_interval": (0.1, False),
     "rescue_after": (1.0, False),
     "poll_interval": (0.01, True),
 }
-_COUNTS = {"max_payload": 1_024, "max_errors": 1, "max_traceback": 200, "max_attempts": 0, "max_losses": 1}
+# What no message shows.
+SECRETS = {"api_token"}
+SHORTEST_TOKEN = 20
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+# The least, and the most that the databases can count to.
+_COUNTS = {
+    "max_payload": (1_024, 2**31 - 1),
+    "max_errors": (1, 2**31 - 1),
+    "max_traceback": (200, 2**31 - 1),
+    # With all that escaping adds, it fits into one statement.
+    "max_logs": (1_024, 2**20),
+    "max_attempts": (0, 2**31 - 1),
+    "max_losses": (1, 2**15 - 1),
+}
 
 
 def read_options(alias: str, given: Mapping[str, Any]) -> Options:
@@ -89,13 +132,16 @@ def read_options(alias: str, given: Mapping[str, Any]) -> Options:
     return Options(**{key: _convert(key, value) for key, value in given.items()})
 
 
-def find_problems(given: Mapping[str, Any]) -> Iterator[OptionProblem]:
+def find_problems(given: Any) -> Iterator[OptionProblem]:
     """Yield everything that is wrong with OPTIONS."""
+    if not isinstance(given, Mapping):
+        yield OptionProblem("OPTIONS", f"OPTIONS is {given!r:.80}.", "It must be a dict.")
+        return
     for key, value in given.items():
         if key not in NAMES:
             yield _unknown(key)
         elif message := _invalid(key, value):
-            yield OptionProblem(key, f"{key} is {value!r}.", message)
+            yield OptionProblem(key, f"{key} is {value!r}." if key not in SECRETS else f"{key} does not fit.", message)
     if not any(True for key in ("heartbeat_interval", "rescue_after") if key in given and _invalid(key, given[key])):
         yield from _contradictions(given)
 
@@ -122,15 +168,22 @@ def _invalid(key: str, value: Any) -> str | None:
     if key in _SECONDS:
         return _invalid_seconds(value, *_SECONDS[key])
     if key in _COUNTS:
-        least = _COUNTS[key]
-        good = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        return None if good else f"It must be a whole number, at least {least}."
-    if key == "store_result":
+        least, most = _COUNTS[key]
+        good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return None if good else f"It must be a whole number from {least} to {most}."
+    if key in ("store_result", "statistics"):
         return None if isinstance(value, bool) else "It must be True or False."
+    if key == "api_token":
+        good = value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN and value.isascii())
+        return None if good else f"It must be a text of at least {SHORTEST_TOKEN} ASCII characters, or None."
     if key == "notifier":
         return None if value in NOTIFIERS else f"It must be one of {', '.join(NOTIFIERS)}."
+    if key == "capture_logs":
+        return None if value is None or _is_level(value) else f"It must be one of {', '.join(_LEVELS)}, or None."
     if key == "backoff":
         return _invalid_backoff(value)
+    if key == "schedules":
+        return None if _is_table(value) else 'It must be {name: {"task": ..., "cron": ...}}.'
     if key == "database" and value is None:
         return None
     return None if isinstance(value, str) and value else "It must be the alias of one."
@@ -139,10 +192,12 @@ def _invalid(key: str, value: Any) -> str | None:
 def _invalid_seconds(value: Any, least: float, may_be_none: bool) -> str | None:
     if value is None and may_be_none:
         return None
-    number = isinstance(value, int | float | timedelta) and not isinstance(value, bool)
-    if number and least <= to_seconds(value) < math.inf:
+    if is_seconds(value) and to_seconds(value) >= least:
         return None
-    return f"It must be seconds (a number or a timedelta), at least {least:g}{', or None' if may_be_none else ''}."
+    return (
+        f"It must be seconds (a number or a timedelta), at least {least:g} and at most a hundred years"
+        f"{', or None' if may_be_none else ''}."
+    )
 
 
 def _invalid_backoff(value: Any) -> str | None:
@@ -153,10 +208,27 @@ def _invalid_backoff(value: Any) -> str | None:
     return None
 
 
+def _is_level(value: Any) -> bool:
+    # A project may have added some of its own.
+    return isinstance(value, str) and value != "NOTSET" and value in logging.getLevelNamesMapping()
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and isinstance(item, Mapping) for name, item in value.items()
+    )
+
+
 def _convert(key: str, value: Any) -> Any:
     if key in _SECONDS and value is not None:
         return to_seconds(value)
     return make_backoff(value) if key == "backoff" else value
+
+
+def is_seconds(value: Any) -> bool:
+    """Say whether a value is a time, not before now and within a hundred years."""
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= LONGEST
 
 
 def to_seconds(value: float | timedelta) -> float:

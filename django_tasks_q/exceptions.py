@@ -6,29 +6,39 @@ TasksQError
 ├── UnknownTask                            a row names a task that this process cannot import
 ├── CorruptJob                             a row that cannot be a call of anything
 ├── JobNotFound                            an id that no table holds
+├── WorkerNotFound                         an id under which no worker runs
 ├── InvalidTransition                      a verb that the job's status does not allow
 ├── Superseded                             another worker owns the job now
 ├── JobLost                                the process that ran the job is gone
 │   └── MemoryLimitExceeded                … because it used more memory than it may
 ├── TaskTimeout (also TimeoutError)        the hard time limit; the process was killed
 ├── SoftTimeout                            the soft time limit; raised inside the task
+├── TaskCancelled                          somebody cancelled the job; the process that ran it was killed
+├── SoftCancel                             … and before that, this is raised inside the task
+├── InvalidSchedule (also ValueError)      a schedule that could never run as it is meant
+├── ScheduleNotFound                       a name that no schedule has
 └── DatabaseUnavailable                    the database could not be reached
 """
 
 __all__ = [
     "CorruptJob",
     "DatabaseUnavailable",
+    "InvalidSchedule",
     "InvalidTransition",
     "JobLost",
     "JobNotFound",
     "MemoryLimitExceeded",
     "PayloadTooLarge",
+    "ScheduleNotFound",
+    "SoftCancel",
     "SoftTimeout",
     "Superseded",
+    "TaskCancelled",
     "TaskTimeout",
     "TasksQError",
     "UnknownTask",
     "UnserializableError",
+    "WorkerNotFound",
 ]
 
 
@@ -56,6 +66,10 @@ class JobNotFound(TasksQError):
     """No job and no result has this id."""
 
 
+class WorkerNotFound(TasksQError):
+    """No worker runs under this id."""
+
+
 class InvalidTransition(TasksQError):
     """The job's status does not allow what was asked."""
 
@@ -78,6 +92,26 @@ class TaskTimeout(TasksQError, TimeoutError):
 
 class SoftTimeout(TasksQError):
     """The job ran longer than its soft_timeout; it may clean up, or go on until the hard limit."""
+
+
+class TaskCancelled(TasksQError):
+    """The job was cancelled while it ran, and did not end within cancel_grace; its process was killed."""
+
+
+class SoftCancel(TasksQError):
+    """The job was cancelled while it ran; it may clean up, and has OPTIONS["cancel_grace"] seconds to end."""
+
+
+class InvalidSchedule(TasksQError, ValueError):
+    """A schedule could never run as it is meant. field: the name of what is wrong with it, or an empty text."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class ScheduleNotFound(TasksQError):
+    """No schedule of the backend has this name."""
 
 
 class DatabaseUnavailable(TasksQError):

@@ -4,8 +4,9 @@ import os
 import threading
 import time
 import uuid
+from datetime import UTC, datetime
 
-__all__ = ["uuid7"]
+__all__ = ["first_id_at", "moment_of", "uuid7"]
 
 _lock = threading.Lock()
 _last = 0
@@ -36,3 +37,14 @@ def _renew_lock() -> None:
 # Another thread may hold the lock at the moment of a fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
+
+
+def first_id_at(moment: datetime) -> uuid.UUID:
+    """Return the smallest UUIDv7 of a moment."""
+    milliseconds = max(0, int(moment.timestamp() * 1_000))
+    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
+
+
+def moment_of(job_id: uuid.UUID) -> datetime:
+    """Return when a UUIDv7 was made, to the millisecond, in UTC."""
+    return datetime.fromtimestamp((job_id.int >> 80) / 1_000, UTC)

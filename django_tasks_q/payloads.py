@@ -3,17 +3,18 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .exceptions import PayloadTooLarge, UnserializableError
 
-__all__ = ["NOTHING", "dump_arguments", "dump_return_value", "dump_value"]
+__all__ = ["NOTHING", "dump_arguments", "dump_return_value", "dump_value", "is_storable"]
 
 # MySQL keeps JSON integers in 64 bits and turns larger ones into floating point.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 # MariaDB takes nothing for JSON that is deeper than 31 levels; the list of the arguments is one of them.
 DEEPEST = 30
+NAMED = "the keyword arguments"
 # What most tasks return, as JSON.
 NOTHING = "null"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -29,8 +30,9 @@ def dump_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], max_bytes: in
     """
     if not args and not kwargs:
         return "[]", "{}"
-    stored_args = _ENCODER.encode([_checked(value, f"args[{index}]") for index, value in enumerate(args)])
-    stored_kwargs = _ENCODER.encode({key: _checked(value, f"kwargs[{key!r}]") for key, value in kwargs.items()})
+    stored_args = _ENCODER.encode([_read(value, f"args[{index}]") for index, value in enumerate(args)])
+    named = {_read(key, NAMED, _checked_key): _read(value, f"kwargs[{key!r}]") for key, value in kwargs.items()}
+    stored_kwargs = _ENCODER.encode(_distinct(named, kwargs, NAMED))
     if len(stored_args) + len(stored_kwargs) > max_bytes // 4:
         _check_size(args, kwargs, stored_args, stored_kwargs, max_bytes)
     return stored_args, stored_kwargs
@@ -38,7 +40,7 @@ def dump_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], max_bytes: in
 
 def dump_value(value: Any, name: str, max_bytes: int) -> str:
     """Return one value as JSON. Raise UnserializableError or PayloadTooLarge, calling the value `name`."""
-    stored = _ENCODER.encode(_checked(value, name))
+    stored = _ENCODER.encode(_read(value, name))
     if (size := len(stored.encode())) > max_bytes:
         raise PayloadTooLarge(_too_large(name, size, max_bytes))
     return stored
@@ -57,7 +59,7 @@ def _check_size(
         return
     named = [(f"args[{index}]", value) for index, value in enumerate(args)]
     named += [(f"kwargs[{key!r}]", value) for key, value in kwargs.items()]
-    sizes = {name: len(_ENCODER.encode(_checked(value, name)).encode()) for name, value in named}
+    sizes = {name: len(_ENCODER.encode(_read(value, name)).encode()) for name, value in named}
     largest = max(sizes, key=lambda name: sizes[name])
     raise PayloadTooLarge(_too_large(f"the arguments together ({largest} is the largest)", size, max_bytes))
 
@@ -67,6 +69,18 @@ def _too_large(name: str, size: int, max_bytes: int) -> str:
         f"{name[0].upper() + name[1:]}: {size:,} bytes of JSON; at most {max_bytes:,} can be stored. "
         'Keep the data elsewhere and pass its key, or raise OPTIONS["max_payload"].'
     )
+
+
+def _read(value: Any, name: str, check: Callable[[Any, str], Any] | None = None) -> Any:
+    """Check a value. An object of the caller's own may also fail in its own way when it is looked at."""
+    try:
+        return (check or _checked)(value, name)
+    except UnserializableError:
+        raise
+    except Exception as error:
+        raise UnserializableError(
+            f"{name} cannot be read: it raises {type(error).__name__} when it is looked at."
+        ) from error
 
 
 def _checked(value: Any, name: str, depth: int = 0) -> Any:
@@ -87,11 +101,17 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
             f"{name} is nested more than {DEEPEST} levels deep, which MariaDB cannot store, or contains itself."
         )
     if isinstance(value, Mapping):
-        return {_checked_key(key, name): _checked(item, f"{name}[{key!r}]", depth + 1) for key, item in value.items()}
+        made = {_checked_key(key, name): _checked(item, f"{name}[{key!r}]", depth + 1) for key, item in value.items()}
+        return _distinct(made, value, name)
     if isinstance(value, Sequence) and not isinstance(value, bytearray | memoryview | range):
         return [_checked(item, f"{name}[{index}]", depth + 1) for index, item in enumerate(value)]
     # As Django's own check of arguments begins, so that what looks for that finds it here.
     raise UnserializableError(f"Unsupported type: {_unsupported(value, name)}")
+
+
+def is_storable(text: str) -> bool:
+    """Say whether every database can hold a text: without U+0000 and lone surrogates."""
+    return not _UNSTORABLE.search(text)
 
 
 def _checked_text(value: str, name: str) -> str:
@@ -142,6 +162,12 @@ def _checked_key(key: Any, name: str) -> str:
             "and it would come back as text. Use str(key)."
         )
     return _checked_text(key, f"A key of {name}")
+
+
+def _distinct(made: dict[str, Any], value: Mapping[Any, Any], name: str) -> dict[str, Any]:
+    if len(made) != len(value):
+        raise UnserializableError(f"{name} has two keys that are the same text; JSON can hold only one of them.")
+    return made
 
 
 def _unsupported(value: Any, name: str) -> str:

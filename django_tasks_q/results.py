@@ -4,38 +4,99 @@ import asyncio
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
+from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import connections
+from django.utils import timezone
 
-from .compat import BaseTask, TaskContext, TaskError, TaskResult, TaskResultDoesNotExist, TaskResultStatus
+from .compat import (
+    TASK_REFRESH_ATTRS,
+    BaseTask,
+    TaskContext,
+    TaskError,
+    TaskResult,
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    task_backends,
+)
 from .exceptions import CorruptJob
 from .lifecycle import DEP14_STATUS
 from .task import Task, declared_task, load_options, varied
 
 __all__ = [
     "Context",
+    "Progress",
     "TasksQResult",
     "missing",
     "new_result",
+    "progress_of",
     "refuse_corrupt",
     "result_from_row",
+    "running_job",
     "task_error",
     "task_from_row",
     "worker_ids",
 ]
 
+# The id of the job that runs here: what is enqueued meanwhile has it for a parent.
+running_job: ContextVar[str | None] = ContextVar("running_job", default=None)
 FIRST_POLL, LONGEST_POLL = 0.005, 0.5
 COLUMNS = {"args": list, "kwargs": dict, "options": dict, "metadata": dict, "errors": list}
 # A damaged counter must not become a list of millions.
 MOST_ATTEMPTS = 10_000
+# MySQL keeps JSON integers in 64 bits.
+LARGEST_NUMBER = 2**63 - 1
+
+
+class Progress(NamedTuple):
+    """How far a task said that it was. at: when it did."""
+
+    done: float
+    total: float | None
+    message: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TasksQResult(TaskResult):
-    """A TaskResult that one can wait for."""
+    """A TaskResult that one can wait for, and cancel.
+
+    progress: what the task last said with context.progress(), None where it has said nothing.
+    """
+
+    progress: Progress | None = field(default=None, compare=False)
+
+    def refresh(self) -> None:
+        """Read again what may have changed. Raise TaskResultDoesNotExist where the result has been pruned."""
+        self._take(self.task.get_backend().get_result(self.id))
+
+    async def arefresh(self) -> None:
+        """See refresh()."""
+        self._take(await self.task.get_backend().aget_result(self.id))
+
+    def _take(self, fresh: TaskResult) -> None:
+        for name in (*TASK_REFRESH_ATTRS, "progress"):
+            object.__setattr__(self, name, getattr(fresh, name, None))
+
+    def cancel(self, *, by: str = "") -> bool:
+        """Cancel the job: at once where it has not started, else ask it to stop. Return False where it has finished.
+
+        by: who wishes it, in words; it is kept in the reason. This result stays as it is until it is refreshed.
+        """
+        cancelled: bool = task_backends[self.backend].cancel(self.id, by=by)
+        return cancelled
+
+    async def acancel(self, *, by: str = "") -> bool:
+        """See cancel()."""
+        return bool(await sync_to_async(self.cancel)(by=by))
+
+    def __post_init__(self) -> None:
+        """Leave the arguments as they are: those of a row were JSON already. The framework would copy them."""
 
     def wait(self, timeout: float | None = None) -> "TasksQResult":
         """Wait until the job has finished; return this result, refreshed.
@@ -74,6 +135,15 @@ class TasksQResult(TaskResult):
         return message
 
 
+class RunControl(Protocol):
+    """What the process that runs a task knows of the run, and can tell of it."""
+
+    @property
+    def is_cancelled(self) -> bool: ...
+
+    def report_progress(self, done: float, total: float | None, message: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context(TaskContext):
     """What a task with takes_context=True receives first.
@@ -82,6 +152,24 @@ class Context(TaskContext):
     """
 
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    control: "RunControl | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has cancelled the job while it runs; costs nothing to ask."""
+        return self.control is not None and self.control.is_cancelled
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Say how far the task is: seen in the admin, and by result.progress.
+
+        done, total: in any unit, total None where it is not known. message: up to 500 characters. It may be called as
+        often as one likes: it is sent twice a second at most, and the last one always. Raise TypeError or ValueError
+        for what is no number.
+        """
+        for name, value in (("done", done), ("total", total)):
+            _check_number(name, value)
+        if self.control is not None:
+            self.control.report_progress(done, total, str(message))
 
     @property
     def id(self) -> str:
@@ -108,10 +196,36 @@ def result_from_row(row: Any, task: BaseTask | None = None) -> TasksQResult:
         backend=row.backend,
         errors=[task_error(entry) for entry in row.errors],
         worker_ids=worker_ids(row),
+        progress=progress_of(row),
     )
     if status == TaskResultStatus.SUCCESSFUL:
         object.__setattr__(result, "_return_value", row.return_value)
     return result
+
+
+def progress_of(row: Any) -> Progress | None:
+    """Return what the task of a row last said of how far it is, None where it has not, or where that was damaged."""
+    said = getattr(row, "progress", None)
+    try:
+        return None if said is None else _load_progress(**said)
+    except (TypeError, ValueError):
+        return None
+
+
+def _load_progress(done: float, total: float | None, message: str, at: str) -> Progress:
+    moment = datetime.fromisoformat(at)
+    for name, value in (("done", done), ("total", total)):
+        _check_number(name, value)
+    return Progress(done, total, str(message), moment if settings.USE_TZ else timezone.make_naive(moment))
+
+
+def _check_number(name: str, value: Any) -> None:
+    if value is None and name == "total":
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, not {value!r:.80}.")
+    if not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        raise ValueError(f"{name} is {value!r:.80}, which cannot be stored.")
 
 
 def task_error(entry: Mapping[str, Any]) -> TaskError:
@@ -168,7 +282,7 @@ def new_result(
     job_id: str, task: BaseTask, enqueued_at: datetime, args: Sequence[Any], kwargs: Mapping[str, Any], alias: str
 ) -> TasksQResult:
     """Return the result of a job that is about to be enqueued; it makes its own copy of the arguments."""
-    return TasksQResult(
+    result = TasksQResult(
         task=task,
         id=job_id,
         status=TaskResultStatus.READY,
@@ -182,6 +296,8 @@ def new_result(
         errors=[],
         worker_ids=[],
     )
+    TaskResult.__post_init__(result)
+    return result
 
 
 def missing(result_id: object) -> TaskResultDoesNotExist:

@@ -73,9 +73,9 @@ class Exponential:
 
     def delay(self, attempt: int) -> float:
         try:
-            full = min(self.cap, self.base**attempt)
+            full = float(min(self.cap, self.base**attempt))
         except OverflowError:
-            full = self.cap
+            full = float(min(self.cap, LONGEST_DELAY))
         return random.uniform(full / 2, full) if self.jitter else full
 
 
@@ -123,7 +123,7 @@ def _wait(item: object, value: object) -> float:
     """Return one wait in seconds. Raise TypeError, quoting the whole value, where it is none."""
     seconds = item.total_seconds() if isinstance(item, timedelta) else item
     if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds < math.inf:
-        return float(seconds)
+        return float(min(seconds, LONGEST_DELAY))
     raise TypeError(
         "backoff must be a policy (Exponential, Linear, Constant), seconds or a timedelta, or a sequence of them, "
         f"not {value!r}."

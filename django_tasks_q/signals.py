@@ -13,6 +13,8 @@ worker_started   worker_id, worker              the worker is ready to claim
 worker_stopped   worker_id, worker, exit_code   the worker is gone for good
 child_started    worker_id, pid
 child_exited     worker_id, pid, cause          cause is None where the end was planned
+schedule_fired   schedule, slot, job_id         a slot of a schedule has become a job
+schedule_disabled  schedule, reason             a schedule cannot run, and will not until it is changed
 """
 
 from django.dispatch import Signal
@@ -25,11 +27,14 @@ __all__ = [
     "job_retrying",
     "job_superseded",
     "jobs_rescued",
+    "schedule_disabled",
+    "schedule_fired",
     "worker_started",
     "worker_stopped",
 ]
 
-job_finished = Signal()
+# Sent for each job, always by the same few senders.
+job_finished = Signal(use_caching=True)
 job_retrying = Signal()
 job_lost = Signal()
 job_superseded = Signal()
@@ -38,3 +43,5 @@ worker_started = Signal()
 worker_stopped = Signal()
 child_started = Signal()
 child_exited = Signal()
+schedule_fired = Signal()
+schedule_disabled = Signal()

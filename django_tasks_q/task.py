@@ -1,6 +1,5 @@
 """The @task decorator and its options, the same on every supported Django."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -18,12 +17,13 @@ from .compat import (
     InvalidTask,
     task_backends,
 )
-from .conf import DEFAULTS, Options, to_seconds
+from .conf import DEFAULTS, Options, is_seconds, to_seconds
 from .exceptions import CorruptJob, UnknownTask
 from .payloads import dump_value
 from .retries import Backoff, dump_backoff, load_backoff, make_backoff
 
 __all__ = [
+    "EXPIRES_AT",
     "OPTION_NAMES",
     "Task",
     "TaskOptions",
@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 Seconds = float | timedelta
+# An option that a schedule gives its jobs: the moment, in ISO 8601, after which none begins any more.
+EXPIRES_AT = "expires_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,7 @@ def overrides(task: BaseTask) -> dict[str, Any]:
 def load_options(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Return what overrides() stored. Raise CorruptJob where it cannot have come from there."""
     try:
-        loaded = dict(stored)
+        loaded = {name: value for name, value in stored.items() if name != EXPIRES_AT}
         if "backoff" in loaded:
             loaded["backoff"] = load_backoff(loaded["backoff"])
         if "retry_on" in loaded:
@@ -216,9 +218,10 @@ def _clean_options(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _clean_seconds(name: str, value: Any) -> float:
-    number = isinstance(value, int | float | timedelta) and not isinstance(value, bool)
-    if not number or not 0 < to_seconds(value) < math.inf:
-        raise InvalidTask(f"{name} must be a positive number of seconds or a timedelta, not {value!r}.")
+    if not is_seconds(value) or not to_seconds(value):
+        raise InvalidTask(
+            f"{name} must be a positive number of seconds or a timedelta, at most a hundred years, not {value!r}."
+        )
     return to_seconds(value)
 
 

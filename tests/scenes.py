@@ -8,14 +8,15 @@ from typing import Any
 
 from django_tasks_q import Task, enqueue_many
 from django_tasks_q.brokers import get_broker
-from django_tasks_q.brokers.values import ClaimedJob, Outcome
+from django_tasks_q.brokers.values import ClaimedJob, LogLines, Outcome
 from django_tasks_q.lifecycle import JobStatus, ResultStatus
-from django_tasks_q.models import Worker
+from django_tasks_q.models import Statistics, Worker
+from django_tasks_q.models.statistics import MINUTE
 from django_tasks_q.services.registry import Identity, Registry
 
 from .tasks import noop
 
-__all__ = ["add_worker", "claim", "error", "finish", "jobs", "results", "running"]
+__all__ = ["add_worker", "claim", "count", "error", "finish", "jobs", "log", "results", "running"]
 
 
 def jobs(number: int = 1, task: Task = noop, args: Sequence[Any] = (), **using: Any) -> list[uuid.UUID]:
@@ -34,8 +35,13 @@ def running(number: int = 1, task: Task = noop, worker: str = "w1", **using: Any
     # Before whatever else the queue holds.
     ids = jobs(number, task, **{"priority": 100, **using})
     taken = claim(number, using.get("queue_name", task.queue_name), worker, using.get("backend", task.backend))
-    assert {job.id for job in taken} == set(ids)
+    assert {uuid.UUID(job.id) for job in taken} == set(ids)
     return ids
+
+
+def log(job_id: uuid.UUID, lines: Any, attempt: int = 1, worker: str = "w1", backend: str = "default") -> None:
+    """Let a running job have logged lines, as JobLog has them."""
+    get_broker(backend).note_logs(worker, [LogLines(str(job_id), attempt, json.dumps(lines))])
 
 
 def results(
@@ -47,7 +53,7 @@ def results(
     alias = given.get("backend", task.backend)
     taken = claim(number, given.get("queue_name", task.queue_name), backend=alias)
     finish(taken, status, backend=alias, **ending)
-    return [job.id for job in taken]
+    return [uuid.UUID(job.id) for job in taken]
 
 
 def finish(
@@ -109,3 +115,11 @@ def add_worker(
         setattr(row, field, value)
     row.save()
     return row
+
+
+def count(minutes_ago: int = 1, *, backend: str = "default", **columns: Any) -> Statistics:
+    """Write what one minute brought, as the workers would have counted it: count(3, task_path="t", failed=2)."""
+    broker = get_broker(backend)
+    at = broker.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
+    key = {"backend": backend, "period": MINUTE, "at": at, "queue_name": "default", "task_path": "tests.tasks.noop"}
+    return Statistics.objects.using(broker.using).create(**key | columns)

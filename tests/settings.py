@@ -52,6 +52,8 @@ INSTALLED_APPS = [
     "django_tasks_q",
     "analyser",
     "tests",
+    # A test may have its workers find other tasks: see tests/worker/test_schedules.py.
+    *os.environ.get("TEST_APPS", "").split(),
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -87,6 +89,9 @@ TASKS = {
         "OPTIONS": {"database": "queue"},
     },
 }
+
+# A worker may have the migrations of a later version: see tests/worker/test_upgrade.py.
+MIGRATION_MODULES = json.loads(os.environ.get("TEST_MIGRATION_MODULES", "{}"))
 
 if "TEST_REDIS_URL" in os.environ:
     CACHES = {

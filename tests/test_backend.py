@@ -307,7 +307,7 @@ def test_a_running_result(broker: Any) -> None:
 
 def test_a_cancelled_result_is_failed_to_the_framework(broker: Any) -> None:
     result = add.enqueue(1, 2)
-    broker.cancel([uuid.UUID(result.id)])
+    broker.cancel([result.id])
     fetched = add.get_result(result.id)
     assert (fetched.status, fetched.is_finished, fetched.worker_ids) == ("FAILED", True, [])
 
@@ -315,7 +315,7 @@ def test_a_cancelled_result_is_failed_to_the_framework(broker: Any) -> None:
 def test_an_id_stays_valid_through_requeue(broker: Any, finish: Finish) -> None:
     result = add.enqueue(1, 2)
     finish("FAILED", error=ERROR, failed=True)
-    broker.requeue([uuid.UUID(result.id)])
+    broker.requeue([result.id])
     assert add.get_result(result.id).status == "READY"
     finish(return_value="3")
     fetched = add.get_result(result.id)
@@ -396,3 +396,19 @@ def test_nothing_is_sent_for_what_was_refused(enqueued: list[Any]) -> None:
     with pytest.raises(UnserializableError):
         enqueue(add, {1}, 2)
     assert enqueued == []
+
+
+def test_a_result_can_cancel_its_job(broker: Any) -> None:
+    result = add.enqueue(1, 2)
+    assert result.cancel(by="Ann")
+    assert not result.cancel(by="Bob")
+    assert result.status == "READY"
+    result.refresh()
+    assert result.status == "FAILED"
+    assert Result.objects.get().reason == "Cancelled by Ann."
+
+
+def test_a_result_can_cancel_its_job_from_async_code(broker: Any) -> None:
+    result = add.enqueue(1, 2)
+    assert async_to_sync(result.acancel)()
+    assert not async_to_sync(result.acancel)()

@@ -1,3 +1,4 @@
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -59,7 +60,22 @@ def test_an_option_in_upper_case_finds_its_name() -> None:
         ("max_attempts", -1),
         ("max_attempts", "3"),
         ("max_losses", 0),
+        ("max_losses", 40_000),
+        ("max_errors", 2**31),
+        ("timeout", 10**400),
+        ("result_ttl", timedelta.max),
         ("store_result", "yes"),
+        ("statistics", 1),
+        ("capture_logs", "info"),
+        ("capture_logs", "LOUD"),
+        ("capture_logs", "NOTSET"),
+        ("capture_logs", 20),
+        ("capture_logs", ["INFO"]),
+        ("capture_logs", False),
+        ("max_logs", 100),
+        ("max_logs", None),
+        ("max_logs", 2**21),
+        ("statistics_ttl", -1),
         ("notifier", "rabbit"),
         ("notifier", ["redis"]),
         ("database", ""),
@@ -76,9 +92,22 @@ def test_a_value_that_does_not_fit_is_refused_by_name(name: str, value: Any) -> 
     assert f"{name} is {value!r}." in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["too-short", "", 5, True, "ü" * 30])
+def test_a_token_that_does_not_fit_is_refused_without_being_shown(value: Any) -> None:
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read_options("default", {"api_token": value})
+    said = "api_token does not fit. It must be a text of at least 20 ASCII characters, or None."
+    assert str(caught.value) == f'TASKS["default"]["OPTIONS"]: {said}'
+
+
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_time_without_end_is_refused(value: float) -> None:
     assert [problem.key for problem in find_problems({"timeout": value})] == ["timeout"]
+
+
+@pytest.mark.parametrize("given", [[], "text", 0, None, ["timeout"]])
+def test_options_that_are_no_dict_are_one_problem(given: Any) -> None:
+    assert [problem.key for problem in find_problems(given)] == ["OPTIONS"]
 
 
 def test_every_problem_is_found_at_once() -> None:
@@ -135,3 +164,20 @@ def test_every_default_of_a_task_is_an_option_of_it() -> None:
     shared = {"max_attempts", "backoff", "timeout", "soft_timeout", "store_result"}
     assert shared <= set(OPTION_NAMES)
     assert shared <= set(Options.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("level", [None, "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+def test_a_level_of_logging_or_none_is_captured(level: str | None) -> None:
+    assert read_options("default", {"capture_logs": level}).capture_logs == level
+
+
+def test_a_level_that_does_not_exist_is_answered_with_those_that_do() -> None:
+    with pytest.raises(
+        ImproperlyConfigured, match=r"It must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL, or None"
+    ):
+        read_options("default", {"capture_logs": "TRACE"})
+
+
+def test_a_level_of_the_project_may_be_captured() -> None:
+    logging.addLevelName(25, "NOTICE")
+    assert read_options("default", {"capture_logs": "NOTICE"}).capture_logs == "NOTICE"

@@ -1,5 +1,8 @@
 import ast
+import os
 import pkgutil
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +37,14 @@ def test_a_module_declares_what_it_offers_and_has_it(name: str) -> None:
     assert hasattr(module, "__all__"), f"{name} has no __all__"
     missing = [item for item in module.__all__ if not hasattr(module, item)]
     assert not missing, f"{name} promises {missing}"
+
+
+def test_the_package_can_be_imported_before_there_are_settings() -> None:
+    """As settings modules, and scripts that call settings.configure(), do."""
+    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    command = [sys.executable, "-c", "import django_tasks_q; django_tasks_q.cron('0 3 * * *')"]
+    done = subprocess.run(command, env=environment, cwd=PACKAGE.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_error_is_a_tasks_q_error() -> None:

@@ -157,11 +157,14 @@ SENSELESS = {
     "attempts as text": ({"max_attempts": "3"}, "max_attempts must be a whole number"),
     "attempts as a flag": ({"max_attempts": True}, "max_attempts must be a whole number"),
     "half an attempt": ({"max_attempts": 1.5}, "max_attempts must be a whole number"),
-    "no time": ({"timeout": 0}, "timeout must be a positive number of seconds or a timedelta, not 0"),
+    "no time": (
+        {"timeout": 0},
+        "timeout must be a positive number of seconds or a timedelta, at most a hundred years, not 0",
+    ),
     "negative time": ({"timeout": timedelta(seconds=-1)}, "timeout must be a positive number"),
     "time as text": (
         {"soft_timeout": "10"},
-        "soft_timeout must be a positive number of seconds or a timedelta, not '10'",
+        "soft_timeout must be a positive number of seconds or a timedelta, at most a hundred years, not '10'",
     ),
     "time as a flag": ({"timeout": True}, "timeout must be a positive number"),
     "endless time": ({"timeout": float("inf")}, "timeout must be a positive number"),

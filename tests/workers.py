@@ -3,15 +3,18 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
+from django.db import connections
 
 from django_tasks_q.brokers import get_database
 from django_tasks_q.lifecycle import WorkerStatus
@@ -28,7 +31,8 @@ MARK = "TEST_WORKER_MARK"
 class WorkerProcess:
     """`manage.py taskworker` on the database of the tests.
 
-    arguments: those of the command. options: OPTIONS of its backend. environment: added to the tests' own.
+    arguments: those of the command. options: OPTIONS of its backend. environment: added to the tests' own. prefix: of
+    the command, such as one that runs it on another host.
     Whatever it starts inherits a mark in its environment, by which stop() finds even orphans.
     """
 
@@ -38,11 +42,12 @@ class WorkerProcess:
         log: Path,
         options: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         self.arguments = arguments
         self.log = log
         self.mark = uuid.uuid4().hex
-        command = [sys.executable, "-m", "django", "taskworker", "--settings", "tests.settings", *arguments]
+        command = [*prefix, sys.executable, "-m", "django", "taskworker", "--settings", "tests.settings", *arguments]
         given = {"TEST_TASKS_OPTIONS": json.dumps(options)} if options else {}
         # As a worker is started in production: Python buffers what goes to a file.
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -88,6 +93,17 @@ class WorkerProcess:
         """Send a signal to the supervisor alone."""
         self.process.send_signal(number)
 
+    def freeze(self) -> None:
+        """Stop the supervisor, as a suspended host; where there is but one lock, not with that in its hands."""
+        self.signal(signal.SIGSTOP)
+        while _is_locked():
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
     def kill_all(self) -> None:
         """Kill the supervisor and all its processes at once, as a host that loses its power."""
         for process in [psutil.Process(self.pid), *self.others()]:
@@ -128,6 +144,19 @@ class WorkerProcess:
             self.process.kill()
             self.process.wait(LIMIT)
         wait_for(partial(_all_killed, self.others), f"the processes of {self} to be gone")
+
+
+def _is_locked() -> bool:
+    """Say whether somebody holds the one lock of the database, where it has no more."""
+    connection = connections["default"]
+    if connection.vendor != "sqlite":
+        return False
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0.1)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def _all_killed(find: Any) -> bool:

@@ -6,23 +6,29 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
+from ..tracebacks import split_traceback
 from .display import duration, moment, storable
 
 __all__ = ["FailedAttempt", "failed_attempts"]
 
 KINDS = {
+    "cancelled": gettext_lazy("cancelled"),
     "lost": gettext_lazy("process lost"),
     "parked": gettext_lazy("unknown task"),
     "soft_timeout": gettext_lazy("soft time limit"),
     "timeout": gettext_lazy("time limit"),
 }
 
+KINDS_OF_FRAME = {True: " tasksq-own", False: " tasksq-foreign", None: ""}
+
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """One error, as it is shown. ended: when; lasted: how long the attempt took."""
+    """One error, as it is shown. started_at: as the row has it; ended: when; lasted: how long the attempt took."""
 
     number: Any
     exception: str
@@ -30,6 +36,7 @@ class FailedAttempt:
     kind: Any
     worker: str
     worker_url: str | None
+    started_at: datetime | None
     ended: str
     lasted: str
 
@@ -37,6 +44,15 @@ class FailedAttempt:
     def name(self) -> str:
         """The exception's name without its module."""
         return self.exception.rpartition(".")[2]
+
+    @property
+    def shown(self) -> SafeString:
+        """The traceback, with the frames of the project's own code emphasised."""
+        return format_html_join(
+            "",
+            '<span class="tasksq-frame{}">{}</span>',
+            ((KINDS_OF_FRAME[passage.own], passage.text) for passage in split_traceback(self.traceback)),
+        )
 
     @property
     def summary(self) -> str:
@@ -61,6 +77,7 @@ def _read(entry: Mapping[str, Any], worker_url: Callable[[str], str | None]) -> 
         kind=KINDS.get(_text(entry.get("kind")), ""),
         worker=worker,
         worker_url=worker_url(worker) if worker else None,
+        started_at=started_at,
         ended=moment(finished_at) if finished_at else "",
         lasted=duration(_seconds_between(started_at, finished_at)),
     )

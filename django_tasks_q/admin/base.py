@@ -2,6 +2,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.contrib.admin import ModelAdmin, ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import flatten_fieldsets, quote
 from django.contrib.admin.views.main import ChangeList
@@ -73,8 +74,12 @@ class TasksAdmin(BaseAdmin):
         return flatten_fieldsets(self.get_fieldsets(request, obj))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        title = {"title": capfirst(self.opts.verbose_name_plural)}
-        return super().changelist_view(request, {**title, **(extra_context or {})})
+        known = {"title": capfirst(self.opts.verbose_name_plural), "tools": self.tools(request)}
+        return super().changelist_view(request, {**known, **(extra_context or {})})
+
+    def tools(self, request: HttpRequest) -> list[tuple[Any, str | None]]:
+        """Return what stands above the list: labels and addresses."""
+        return []
 
     def render_change_form(
         self,
@@ -118,6 +123,13 @@ class TasksAdmin(BaseAdmin):
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}"
         address = reverse(name, args=[quote(value) for value in args], current_app=self.admin_site.name)
         return f"{address}?{urlencode(query)}" if query else address
+
+    def action_button(self, row: Any, action: str, label: object, *, dangerous: bool = False) -> dict[str, Any]:
+        """Return a button that does an action of the list to one row, after asking."""
+        query = {BACKEND_VAR: row.backend} if len(backend_aliases()) > 1 else {}
+        fields = [("action", action), ("index", "0"), (ACTION_CHECKBOX_NAME, str(row.pk))]
+        url = self.url(self.model, "changelist", **query)
+        return {"label": label, "url": url, "fields": fields, "dangerous": dangerous}
 
     def list_link(self, model: type[Model], text: object, backend: str, **query: Any) -> str:
         """Return a link to a list, narrowed to a backend where TASKS has several."""

@@ -17,12 +17,18 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from ..models import Job, Queue, Result, Worker
+from ..models import Job, Queue, Result, Schedule, Worker
+from ..monitoring.wording import progress_text
+from ..results import progress_of
 from .actions import Verb, perform
 from .attempts import failed_attempts
 from .backends import backend_aliases, databases
 from .base import TasksAdmin
-from .display import NOTHING, badge, below, duration, json_block, link, moment, shortened, storable
+from .display import NOTHING, badge, below, duration, json_block, link, moment, number, shortened, storable
+from .logs import shown_logs
+from .schedules.display import is_of_schedule, schedule_of
+from .searching import is_about_arguments, search_arguments
+from .timeline import timeline
 
 __all__ = ["CallAdmin"]
 
@@ -34,7 +40,9 @@ class CallAdmin(TasksAdmin):
 
     ordering = ("-pk",)
     search_fields = ("id", "task_path")
-    search_help_text = gettext_lazy("The id of a job, or a part of the path of a task.")
+    search_help_text = gettext_lazy(
+        "The id of a job, a part of the path of a task, or an argument: kwargs.order_id=42"
+    )
     list_display_links = ("call",)
 
     # The table to which the rows of this one go.
@@ -52,6 +60,8 @@ class CallAdmin(TasksAdmin):
             return queryset, False
         if "\0" in text:
             return queryset.none(), False
+        if is_about_arguments(text):
+            return search_arguments(queryset, text), False
         job_id = parse_id(text)
         return (queryset.filter(pk=job_id) if job_id else self.search_tasks(queryset, text)), False
 
@@ -83,9 +93,13 @@ class CallAdmin(TasksAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return the facts and the call; what the call did not set is left out."""
         backend = ["backend"] if len(backend_aliases()) > 1 else []
+        schedule = ["schedule"] if is_of_schedule(obj) else []
+        parent = ["parent"] if getattr(obj, "parent_id", None) else []
+        progress = ["shown_progress"] if getattr(obj, "progress", None) else []
         optional = [name for name in ("options", "metadata") if getattr(obj, name, None)]
         call = ["shown_args", "shown_kwargs", *(f"shown_{name}" for name in optional)]
-        return [(None, {"fields": [*self.facts, *backend]}), (_("Call"), {"fields": call})]
+        facts = [*self.facts, *schedule, *parent, *progress, *backend]
+        return [(None, {"fields": facts}), (_("Call"), {"fields": call})]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -97,12 +111,18 @@ class CallAdmin(TasksAdmin):
         return super().change_view(request, object_id, form_url, extra_context)
 
     def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        attempts = list(failed_attempts(row.errors, self.worker_url))
         return {
-            "attempts": list(failed_attempts(row.errors, lambda name: self.url(Worker, "change", name))),
+            "attempts": attempts,
+            "logs": list(shown_logs(row)),
+            "timeline": timeline(row, attempts, self.worker_url),
             "buttons": self.buttons(request, row),
             # It stands with the other buttons.
             "show_delete": False,
         }
+
+    def worker_url(self, name: str) -> str | None:
+        return self.url(Worker, "change", name)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Show what was done to a job while it was in either table."""
@@ -203,9 +223,21 @@ class CallAdmin(TasksAdmin):
         deferred = row.run_after is not None and row.enqueued_at < row.run_after <= row.started_at
         return duration((row.started_at - (row.run_after if deferred else row.enqueued_at)).total_seconds())
 
-    @admin.display(description=gettext_lazy("reason"))
-    def full_reason(self, row: Any) -> str:
-        return storable(row.reason) or NOTHING
+    @admin.display(description=gettext_lazy("parent"))
+    def parent(self, row: Any) -> str:
+        """The job that enqueued this one. Wherever it is now, its link leads there."""
+        return link(self.url(Result, "change", row.parent_id), row.parent_id)
+
+    @admin.display(description=gettext_lazy("progress"))
+    def shown_progress(self, row: Any) -> str:
+        said = progress_of(row)
+        if said is None:
+            return json_block(row.progress)
+        return below(storable(progress_text(said, number)), moment(said.at))
+
+    @admin.display(description=gettext_lazy("schedule"))
+    def schedule(self, row: Any) -> str:
+        return schedule_of(row, lambda key: self.url(Schedule, "change", key))
 
     @admin.display(description=gettext_lazy("arguments"))
     def shown_args(self, row: Any) -> str:

@@ -6,10 +6,13 @@ from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
+
+from ..monitoring.counts import Count, Precision
 
 __all__ = [
     "NOTHING",
@@ -17,11 +20,14 @@ __all__ = [
     "below",
     "block",
     "code",
+    "counted",
     "duration",
     "json_block",
     "link",
     "moment",
     "names",
+    "number",
+    "percent",
     "shortened",
     "size",
     "storable",
@@ -46,7 +52,7 @@ def duration(seconds: float | None) -> str:
     if seconds < 0.9995:
         return _("%d ms") % round(seconds * 1_000)
     if seconds < 59.995:
-        return _("%s s") % f"{seconds:.3g}"
+        return _("%s s") % number_format(f"{seconds:.3g}")
     return _long_duration(round(seconds))
 
 
@@ -56,6 +62,23 @@ def _long_duration(seconds: int) -> str:
     if seconds < DAY:
         return _("%(hours)d h %(minutes)d min") % {"hours": seconds // HOUR, "minutes": seconds % HOUR // MINUTE}
     return _("%(days)d d %(hours)d h") % {"days": seconds // DAY, "hours": seconds % DAY // HOUR}
+
+
+def number(value: float) -> str:
+    """Return a number as the language writes it: 1,204."""
+    return number_format(value if isinstance(value, int) else f"{value:.6g}", force_grouping=True)
+
+
+def percent(share: float) -> str:
+    """Return a share as the language writes it: 1.5%."""
+    return _("%s%%") % number_format(f"{100 * share:.1f}")
+
+
+def counted(number: Count) -> str:
+    """Return a number of rows as far as it is known: 1,204, ~1,204,000 or 10,000+, as the language writes numbers."""
+    before = "~" if number.precision == Precision.ABOUT else ""
+    after = "+" if number.precision == Precision.AT_LEAST else ""
+    return f"{before}{number_format(int(number), force_grouping=True)}{after}"
 
 
 def moment(value: datetime | None) -> str:

@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
@@ -15,26 +16,39 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..brokers import get_broker
+from ..ids import first_id_at
 from ..lifecycle import JobStatus, ResultStatus, WorkerStatus
-from ..models import Queue, Worker
+from ..models import Queue, Result, Worker
+from ..monitoring.failures import SEARCHED as LOOKED_AT
+from ..monitoring.failures import newest_failures
 from ..monitoring.names import newest_values
 from .backends import BACKEND_VAR, backend_aliases, backends_in, chosen_database, databases
+from .display import storable
 
 __all__ = [
     "BackendFilter",
     "EnqueuedFilter",
+    "ErrorFilter",
+    "FinishedFilter",
     "JobQueueFilter",
     "JobStatusFilter",
     "JobWorkerFilter",
+    "OlderFilter",
+    "PeriodFilter",
     "ResultBackendFilter",
     "ResultQueueFilter",
     "ResultStatusFilter",
     "TaskFilter",
     "WorkerStatusFilter",
+    "period_text",
+    "range_text",
 ]
 
 # How many of the newest rows are searched where no index leads to what is sought.
 SEARCHED = 100_000
+RANGE = "~"
+# By how much the clocks of two hosts may differ.
+CLOCKS_APART = timedelta(minutes=5)
 MOST_CHOICES = 100
 
 
@@ -148,24 +162,145 @@ class JobWorkerFilter(ChoiceFilter):
         return set(online.values_list("pk", flat=True)[:MOST_CHOICES])
 
 
-class EnqueuedFilter(ChoiceFilter):
-    """By age: ids begin with their time, so that the primary key leads to it."""
+class PeriodFilter(ChoiceFilter):
+    """By age, or by a span of time: two moments with RANGE between, as the bars above a list have it."""
 
-    title = gettext_lazy("time of enqueueing")
-    parameter_name = "enqueued"
     ages = {
         "hour": (timedelta(hours=1), gettext_lazy("Past hour")),
         "day": (timedelta(days=1), gettext_lazy("Past 24 hours")),
         "week": (timedelta(days=7), gettext_lazy("Past 7 days")),
+        "month": (timedelta(days=30), gettext_lazy("Past 30 days")),
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(name, label) for name, (_age, label) in self.ages.items()]
+        found: list[tuple[str, Any]] = [(name, label) for name, (_age, label) in self.ages.items()]
+        chosen = self.value()
+        if chosen and chosen not in self.ages and (period := self.period()):
+            found.append((chosen, period_text(*period)))
+        return found
+
+    def period(self) -> tuple[datetime, datetime] | None:
+        """Return the bounds of what was chosen, aware, or None."""
+        value = self.value() or ""
+        if value in self.ages:
+            now = datetime.now(UTC)
+            # What happens while the page is made belongs to it.
+            return now - self.ages[value][0], now + timedelta(minutes=1)
+        return _parse_range(value)
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        if value not in self.ages:
+        period = self.period()
+        return queryset if period is None else self.within(queryset, *period)
+
+    def within(self, queryset: QuerySet[Any], start: datetime, end: datetime) -> QuerySet[Any]:
+        raise NotImplementedError
+
+
+class EnqueuedFilter(PeriodFilter):
+    """Ids begin with their time, so that the primary key leads to it."""
+
+    title = gettext_lazy("time of enqueueing")
+    parameter_name = "enqueued"
+
+    def within(self, queryset: QuerySet[Any], start: datetime, end: datetime) -> QuerySet[Any]:
+        return queryset.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(end))
+
+
+class FinishedFilter(PeriodFilter):
+    """The index of each status leads along the time."""
+
+    title = gettext_lazy("time of the end")
+    parameter_name = "finished"
+
+    def within(self, queryset: QuerySet[Any], start: datetime, end: datetime) -> QuerySet[Any]:
+        bounds = [moment if settings.USE_TZ else timezone.make_naive(moment) for moment in (start, end)]
+        # What was enqueued later cannot be among them: whoever goes by the primary key need not look at it.
+        return queryset.filter(
+            status__in=ResultStatus.values,
+            finished_at__gte=bounds[0],
+            finished_at__lt=bounds[1],
+            pk__lt=first_id_at(end + CLOCKS_APART),
+        )
+
+
+class OlderFilter(ChoiceFilter):
+    """What stands behind a row, in the order of the list: so one gets on where the last page ends."""
+
+    title = gettext_lazy("position")
+    parameter_name = "older"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        chosen = self.value()
+        return [] if chosen is None else [(chosen, gettext_lazy("Further down"))]
+
+    def has_output(self) -> bool:
+        return self.value() is not None
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        try:
+            return queryset.filter(pk__lt=uuid.UUID(value))
+        except ValueError:
+            moment = _parse_moment(value)
+        if moment is None or queryset.model is not Result:
             return queryset
-        return queryset.filter(pk__gte=first_id_at(timezone.now() - self.ages[value][0]))
+        # What was enqueued later is not among them: where the list goes by the primary key, it begins there.
+        return queryset.filter(
+            finished_at__lt=moment if settings.USE_TZ else timezone.make_naive(moment),
+            pk__lt=first_id_at(moment + CLOCKS_APART),
+        )
+
+
+def period_text(start: datetime, end: datetime) -> str:
+    """Return a span of time in the project's time zone, the day of its end only where it is another."""
+    first, last = (timezone.localtime(moment) for moment in (start, end))
+    same = first.date() == last.date()
+    return f"{first:%Y-%m-%d %H:%M:%S} \N{EN DASH} {last:{'%H:%M:%S' if same else '%Y-%m-%d %H:%M:%S'}}"
+
+
+def range_text(start: datetime, end: datetime) -> str:
+    """Return a span of time as a PeriodFilter takes it."""
+    return RANGE.join(moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for moment in (start, end))
+
+
+def _parse_range(text: str) -> tuple[datetime, datetime] | None:
+    first, _separator, last = text.partition(RANGE)
+    start, end = _parse_moment(first), _parse_moment(last)
+    if start is None or end is None or start >= end:
+        return None
+    return start, end
+
+
+def _parse_moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    # Neither the first nor the last years can be told in every time zone.
+    return moment.astimezone(UTC) if 1971 <= moment.year <= 9_000 else None
+
+
+class ErrorFilter(ChoiceFilter):
+    """By what failed and where: among the newest failures, because no index leads to it."""
+
+    title = gettext_lazy("error")
+    parameter_name = "error"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        # The page of failures leads here; to choose among them is what that page is for.
+        chosen = self.value()
+        return [] if chosen is None else [(chosen, storable(chosen) or gettext_lazy("Not known"))]
+
+    def has_output(self) -> bool:
+        return self.value() is not None
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        failed, is_complete = newest_failures(queryset)
+        if not is_complete:
+            self.note = _("By error, only the newest %s failures are searched.") % number_format(
+                LOOKED_AT, force_grouping=True
+            )
+        return failed.filter(error_group=value) if value else failed.filter(error_group=None)
 
 
 class BackendFilter(ChoiceFilter):
@@ -196,9 +331,3 @@ class BackendFilter(ChoiceFilter):
 
 class ResultBackendFilter(_AmongTheNewest, BackendFilter):
     pass
-
-
-def first_id_at(moment: datetime) -> uuid.UUID:
-    """Return the smallest UUIDv7 of a moment."""
-    milliseconds = int(moment.timestamp() * 1_000)
-    return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)

@@ -1,5 +1,6 @@
 """Pages of tables that are too large to be counted."""
 
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +8,13 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from ..monitoring.counts import BOUND, Count, count
+from .display import counted
+from .filters import OlderFilter
+from .histogram import histogram_of
+from .searching import search_notes
 
 if TYPE_CHECKING:
     BasePaginator = Paginator[Any]
@@ -32,6 +38,10 @@ class BoundedPaginator(BasePaginator):
         return min(int(self.counted), BOUND)
 
     @property
+    def shown(self) -> str:
+        return counted(self.counted)
+
+    @property
     def is_cut(self) -> bool:
         return int(self.counted) > self.count or not self.counted.is_exact
 
@@ -40,6 +50,10 @@ class TasksChangeList(ChangeList):
     """Keeps to the orders that an index serves, and loads no payload."""
 
     heavy: tuple[str, ...] = ("args", "kwargs", "options", "metadata", "errors", "return_value")
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.request = request
+        super().__init__(request, *args, **kwargs)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.get_ordering(request))
@@ -54,7 +68,34 @@ class TasksChangeList(ChangeList):
         if not self.has_active_filters and not self.query:
             self.full_result_count = self.result_count
 
+    @cached_property
+    def histogram(self) -> Any:
+        """What stands above the list, where it has a time."""
+        kind = getattr(self.model_admin, "time_filter", None)
+        return None if kind is None else histogram_of(self, kind)
+
+    @property
+    def further(self) -> str:
+        """Where the list goes on that cannot be paged through to its end: behind the last row of this page."""
+        rows = list(self.result_list)
+        if not rows or not getattr(self.paginator, "is_cut", False) or not hasattr(self.model_admin, "time_filter"):
+            return ""
+        along_time = self.model_admin.get_ordering(self.request)[0] == "-finished_at"
+        key = _moment_text(rows[-1].finished_at) if along_time else str(rows[-1].pk)
+        return str(self.get_query_string({OlderFilter.parameter_name: key}, remove=["p"]))
+
+    @property
+    def permalink(self) -> str:
+        """The address of what is shown, where it is not just the list."""
+        chosen = self.has_active_filters or self.query
+        return str(self.get_query_string(remove=["p"])) if chosen else ""
+
     @property
     def notes(self) -> list[str]:
         """What the filters leave out, in words."""
-        return [note for spec in self.filter_specs if (note := getattr(spec, "note", ""))]
+        found = [note for spec in self.filter_specs if (note := getattr(spec, "note", ""))]
+        return [*found, *search_notes(self.query)]
+
+
+def _moment_text(moment: datetime) -> str:
+    return (moment if timezone.is_aware(moment) else timezone.make_aware(moment)).isoformat()

@@ -19,7 +19,7 @@ from ..monitoring.queues import QueueStats, queue_stats
 from .actions import record
 from .backends import BACKEND_VAR, backend_aliases
 from .base import TasksAdmin
-from .display import badge, duration, link, moment, storable
+from .display import badge, counted, duration, link, moment, storable
 
 __all__ = ["QueueAdmin"]
 
@@ -137,7 +137,7 @@ class QueueAdmin(TasksAdmin):
 
     def _count(self, alias: str, stats: QueueStats, status: JobStatus) -> str:
         number: Count = getattr(stats, status.lower())
-        return self.list_link(Job, number, alias, queue=stats.name, status=status) if number else "0"
+        return self.list_link(Job, counted(number), alias, queue=stats.name, status=status) if number else "0"
 
     def _history(self, row: Queue | None, alias: str) -> str:
         return link(self.url(Queue, "history", row.pk, **{BACKEND_VAR: alias}), _("History")) if row else ""

@@ -1,11 +1,11 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
@@ -13,26 +13,41 @@ from ..control import jobs
 from ..lifecycle import ResultStatus
 from ..models import Job, Result
 from ..monitoring.names import find_task_paths
-from .actions import DELETE, RETRY, load, perform
-from .calls import CallAdmin, parse_id
-from .display import NOTHING, duration, json_block, moment
-from .filters import EnqueuedFilter, ResultBackendFilter, ResultQueueFilter, ResultStatusFilter, TaskFilter
+from .actions import RETRY
+from .backends import BACKEND_VAR, backend_aliases
+from .batches import run
+from .bulks import DELETE_MANY, RETRY_MANY
+from .calls import CallAdmin
+from .display import NOTHING, duration, json_block, moment, storable
+from .enqueueing import edit_page
+from .failures import failures_page
+from .filters import (
+    EnqueuedFilter,
+    ErrorFilter,
+    FinishedFilter,
+    OlderFilter,
+    ResultBackendFilter,
+    ResultQueueFilter,
+    ResultStatusFilter,
+    TaskFilter,
+)
 
 __all__ = ["ResultAdmin"]
-
-# How many of the results that are about to be deleted are named.
-NAMED = 20
 
 
 class ResultAdmin(CallAdmin):
     """The history. Finished jobs can be retried, and deleted."""
 
     twin = Job
+    time_filter = FinishedFilter
     actions = ("retry", "delete_selected")
     list_display = ("call", "state_and_attempts", "queue", "finished", "waited", "ran")
-    list_filter = (ResultStatusFilter, ResultQueueFilter, TaskFilter, EnqueuedFilter, ResultBackendFilter)
+    list_filter = (
+        ResultStatusFilter, ErrorFilter, ResultQueueFilter, TaskFilter, FinishedFilter, EnqueuedFilter, OlderFilter,
+        ResultBackendFilter,
+    )  # fmt: skip
     facts = (
-        "full_reason", "state", "queue_page", "worker", "priority", "attempt", "failures", "losses", "enqueued", "due",
+        "state", "queue_page", "worker", "priority", "attempt", "failures", "losses", "enqueued", "due",
         "started", "last_started", "finished", "waited", "ran",
     )  # fmt: skip
 
@@ -56,29 +71,60 @@ class ResultAdmin(CallAdmin):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("django_tasks_q.retry_result")
 
+    def has_edit_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("django_tasks_q.edit_result")
+
     @admin.action(permissions=["retry"], description=_("Retry selected results"))
-    def retry(self, request: HttpRequest, queryset: QuerySet[Result]) -> None:
-        perform(request, RETRY, load(request, queryset))
+    def retry(self, request: HttpRequest, queryset: QuerySet[Result]) -> HttpResponse | None:
+        return run(self, request, queryset, RETRY_MANY)
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.retry_view)
-        return [path("<path:object_id>/retry/", view, name="django_tasks_q_result_retry"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("failures/", wrap(self.failures_view), name="django_tasks_q_result_failures"),
+            path("<path:object_id>/retry/", wrap(self.retry_view), name="django_tasks_q_result_retry"),
+            path("<path:object_id>/edit/", wrap(self.edit_view), name="django_tasks_q_result_edit"),
+            *super().get_urls(),
+        ]
+
+    def failures_view(self, request: HttpRequest) -> HttpResponse:
+        return failures_page(self, request)
+
+    def tools(self, request: HttpRequest) -> list[tuple[Any, str | None]]:
+        query = {BACKEND_VAR: request.GET[BACKEND_VAR]} if BACKEND_VAR in request.GET else {}
+        return [(_("Failures by error"), self.url(Result, "failures", **query)), *super().tools(request)]
+
+    def edit_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not self.has_edit_permission(request) or not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, unquote(object_id))
+        if row is None or row.backend not in backend_aliases():
+            return HttpResponseRedirect(self.url(Result, "change", unquote(object_id)) or "")
+        return edit_page(self, request, row)
 
     def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, RETRY, allowed=self.has_retry_permission(request))
+
+    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return super().details(request, row) | {"why": storable(row.reason), "why_title": row.get_status_display()}
 
     def buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         if self.has_retry_permission(request):
             found.append({"label": _("Retry"), "url": self.url(Result, "retry", row.pk)})
+        if self.has_edit_permission(request) and row.backend in backend_aliases():
+            url = self.url(Result, "edit", row.pk)
+            found.append({"label": _("Retry with other arguments"), "url": url, "asks": True})
         if self.has_delete_permission(request):
-            found.append({"label": _("Delete"), "url": self.url(Result, "delete", row.pk), "asks": True})
+            found.append(
+                {"label": _("Delete"), "url": self.url(Result, "delete", row.pk), "asks": True, "dangerous": True}
+            )
         return found
 
     # delete
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return BaseModelAdmin.has_delete_permission(self, request, obj)
+        return BaseModelAdmin.has_delete_permission(self, request, obj) and self.has_view_permission(request, obj)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         # Nothing hangs on a result: what Django would look for is not there.
@@ -90,29 +136,7 @@ class ResultAdmin(CallAdmin):
 
     @admin.action(permissions=["delete"], description=_("Delete selected results"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Result]) -> HttpResponse | None:
-        """Ask whether to delete the selected results; once confirmed, delete those that were asked about."""
-        if "confirmed" not in request.POST:
-            rows = load(request, queryset)
-            return self._ask(request, rows) if rows else None
-        ids = [job_id for job_id in map(parse_id, request.POST.get("ids", "").split(",")) if job_id]
-        perform(request, DELETE, list(self.get_queryset(request).only("backend", "task_path").in_bulk(ids).values()))
-        return None
-
-    def _ask(self, request: HttpRequest, rows: list[Result]) -> HttpResponse:
-        request.current_app = self.admin_site.name
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("Delete results"),
-            "opts": self.opts,
-            "media": self.media,
-            "count": len(rows),
-            "named": rows[:NAMED],
-            "unnamed": max(0, len(rows) - NAMED),
-            "ids": ",".join(str(row.pk) for row in rows),
-            "first": rows[0].pk,
-            "action_checkbox_name": ACTION_CHECKBOX_NAME,
-        }
-        return TemplateResponse(request, "admin/django_tasks_q/result/delete_selected_confirmation.html", context)
+        return run(self, request, queryset, DELETE_MANY)
 
     # columns and fields
 

@@ -1,16 +1,20 @@
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..lifecycle import JobStatus
+from ..lifecycle import JobStatus, WorkerRequest
 from ..models import Job, Worker
 from ..monitoring.workers import WorkerState, workers
 from .backends import backends_in
 from .base import TasksAdmin
+from .batches import run
+from .bulks import ALIVE, DRAIN_MANY, STOP_MANY
 from .display import badge, below, code, link, moment, names, size, storable
 from .filters import BackendFilter, WorkerStatusFilter
 from .pagination import TasksChangeList
@@ -49,6 +53,44 @@ class WorkerAdmin(TasksAdmin):
         ),
     )  # fmt: skip
 
+    actions = ("drain", "stop")
+
+    # drain and stop
+
+    def has_drain_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("django_tasks_q.drain_worker")
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("django_tasks_q.stop_worker")
+
+    @admin.action(permissions=["drain"], description=_("Drain selected workers"))
+    def drain(self, request: HttpRequest, queryset: QuerySet[Worker]) -> HttpResponse | None:
+        return run(self, request, queryset, DRAIN_MANY)
+
+    @admin.action(permissions=["stop"], description=_("Stop selected workers"))
+    def stop(self, request: HttpRequest, queryset: QuerySet[Worker]) -> HttpResponse | None:
+        return run(self, request, queryset, STOP_MANY)
+
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Do an action. What no worker can be called is refused in words: a database would refuse it otherwise."""
+        if "\0" not in "".join(request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            return super().response_action(request, *args, **kwargs)
+        messages.error(request, gettext("What was selected are not ids: nothing was done."))
+        return None
+
+    def buttons(self, request: HttpRequest, row: Worker) -> list[dict[str, Any]]:
+        """Return what this user may ask of a worker that runs."""
+        found: list[dict[str, Any]] = []
+        if row.status not in ALIVE or row.request == WorkerRequest.STOP:
+            return found
+        if row.request is None and self.has_drain_permission(request):
+            found.append(self.action_button(row, "drain", _("Drain")))
+        if self.has_stop_permission(request):
+            found.append(self.action_button(row, "stop", _("Stop"), dangerous=True))
+        return found
+
+    # the list and the page
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return WorkerChangeList
 
@@ -62,7 +104,10 @@ class WorkerAdmin(TasksAdmin):
         held: QuerySet[Job] = Job.objects.using(row._state.db).filter(status=JobStatus.RUNNING, worker_id=row.pk)
         rows = held.only("task_path", "last_attempted_at", "attempt").order_by("pk")[:MOST_JOBS]
         links = ((job, link(self.url(Job, "change", job.pk), storable(str(job)))) for job in rows)
-        return {"running_jobs": [(job, address, moment(job.last_attempted_at)) for job, address in links]}
+        return {
+            "buttons": self.buttons(request, row),
+            "running_jobs": [(job, address, moment(job.last_attempted_at)) for job, address in links],
+        }
 
     @admin.display(description=_("worker"))
     def name(self, row: Worker) -> str:
@@ -73,6 +118,9 @@ class WorkerAdmin(TasksAdmin):
         """Alive or not, by the heartbeat and the database's clock."""
         if row.now is not None and row.now.stale:
             return badge("stale", _("Stale"))
+        if row.request and row.status in ALIVE:
+            asked = _("asked to stop") if row.request == WorkerRequest.STOP else _("asked to drain")
+            return below(badge(row.status, row.get_status_display()), asked)
         if row.now is not None and row.now.alive and row.idle:
             return badge("idle", _("Online, idle"))
         return badge(row.status, row.get_status_display())

@@ -1,42 +1,46 @@
 import json
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from operator import attrgetter
+from typing import Any, ClassVar
 
 from django.utils import timezone
 
-from ..lifecycle import JobStatus
-from .operator import JOB, OperatorVerbs, marks
+from ..lifecycle import SUCCESSFUL, JobStatus
+from .batches import in_batches, weight_of
+from .cancelling import CancelVerbs
+from .counters import MOST_LOSSES, counted
+from .operator import JOB, marks
+from .reports import ReportVerbs
 from .values import ClaimedJob, JobSpec, Outcome, Recorded
 
 __all__ = ["Broker", "Position"]
 
-T = TypeVar("T")
+_id = attrgetter("id")
 # A priority and the id of a job.
-Position = tuple[int, uuid.UUID]
+Position = tuple[int, str]
 
 ENQUEUED = (
     "id", "queue_name", "priority", "task_path", "args", "kwargs", "options", "metadata", "run_after", "enqueued_at",
-    "due_at", "status",
+    "parent_id", "due_at", "status",
 )  # fmt: skip
 CLAIMED = (
     "id", "queue_name", "priority", "task_path", "args", "kwargs", "options", "metadata", "errors", "run_after",
     "enqueued_at", "started_at", "attempt", "failures", "losses",
 )  # fmt: skip
+# To read a moment takes a driver longer than anything else of a job, and in its first run this one says nothing.
+FIRST_STARTED = "CASE WHEN j.attempt > 1 THEN j.started_at END"
 # What a job takes along into the history as it is.
 KEPT = (
     "id", "backend", "queue_name", "priority", "task_path", "args", "kwargs", "options", "metadata", "run_after",
-    "enqueued_at", "attempt", "worker_id",
+    "enqueued_at", "attempt", "worker_id", "parent_id", "progress",
 )  # fmt: skip
-# Characters of payload in one statement. MySQL takes 16 MiB by default; escaping may make four of each.
-LARGEST_BATCH = 2 * 1_048_576
 # Seconds for which a worker waits for a row: another one may have been frozen with it in its hands.
 LONGEST_LOCK_WAIT = 5
 
 
-class Broker(OperatorVerbs):
+class Broker(ReportVerbs, CancelVerbs):
     """The only code that changes jobs and results.
 
     A broker is bound to a backend (`alias`), its options, and the database alias (`using`) that holds the tables. Each
@@ -47,6 +51,7 @@ class Broker(OperatorVerbs):
     # Where several sessions may claim at once.
     skip_locked: ClassVar[str] = "FOR UPDATE SKIP LOCKED"
     by_due_at: ClassVar[str] = ""
+    by_next_run: ClassVar[str] = ""
     # Whether a claim can begin behind some jobs, which pays where dead index entries stay for long.
     claims_after: ClassVar[bool] = False
     bulk_size: ClassVar[int] = 1_000
@@ -56,7 +61,7 @@ class Broker(OperatorVerbs):
     def enqueue(self, specs: Sequence[JobSpec]) -> None:
         """Insert jobs, as part of the caller's transaction: one statement for each thousand."""
         with self.connection.cursor() as cursor:
-            for batch in _batches(specs, lambda spec: len(spec.args) + len(spec.kwargs), self.bulk_size):
+            for batch in in_batches(specs, lambda spec: len(spec.args) + len(spec.kwargs), self.bulk_size):
                 self._insert(cursor, batch)
 
     def enqueue_and_run(self, spec: JobSpec, statement: tuple[str, Sequence[Any]] | None) -> bool:
@@ -96,6 +101,7 @@ class Broker(OperatorVerbs):
             spec.metadata,
             self._to_moment(spec.run_after),
             self._to_moment(spec.enqueued_at),
+            None if spec.parent_id is None else self.to_key(spec.parent_id),
             self._to_moment(spec.run_after) if spec.status == JobStatus.SCHEDULED else None,
             str(spec.status),
         )
@@ -119,8 +125,12 @@ class Broker(OperatorVerbs):
 
     def next_due(self) -> float | None:
         """Return the seconds until the first SCHEDULED job is due, 0 or less where it is; None where there is none."""
+        return self.seconds_until(f"SELECT due_at, {self.now_sql} {_FIRST_SCHEDULED}", [self.alias])
+
+    def seconds_until(self, statement: str, parameters: Sequence[Any]) -> float | None:
+        """Return the seconds from the second to the first moment that a statement gives; None where it gives none."""
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT due_at, {self.now_sql} {_FIRST_SCHEDULED}", [self.alias])
+            cursor.execute(statement, parameters)
             row = cursor.fetchone()
         if row is None:
             return None
@@ -132,7 +142,7 @@ class Broker(OperatorVerbs):
         with self.transaction(durable=False), self.connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT id FROM django_tasks_q_job{self.by_due_at} WHERE backend = %s AND status = 'SCHEDULED'"
-                f" AND due_at <= {self.now_sql} ORDER BY due_at LIMIT %s {self.skip_locked}",
+                f" AND due_at <= {self.now_once} ORDER BY due_at LIMIT %s {self.skip_locked}",
                 [self.alias, limit],
             )
             keys = [row[0] for row in cursor.fetchall()]
@@ -149,16 +159,21 @@ class Broker(OperatorVerbs):
     def finish(self, worker_id: str, outcomes: Sequence[Outcome]) -> Recorded:
         """Record how jobs ended: final ones move to the history, the others go back to the queue.
 
-        What is not this worker's any more (see the class) is left alone and missing from the answer.
+        What is not this worker's any more (see the class) is left alone and missing from the answer. What somebody
+        has asked to cancel, and has not succeeded, ends CANCELLED.
         """
         # Once each, and in the order of their keys, so that two sessions lock the same rows in the same order.
-        ordered = sorted({outcome.id: outcome for outcome in outcomes}.values(), key=lambda outcome: outcome.id.int)
+        ordered = sorted({outcome.id: outcome for outcome in outcomes}.values(), key=_id)
         final = [outcome for outcome in ordered if outcome.is_final]
         again = [outcome for outcome in ordered if not outcome.is_final]
         # One that the caller's whole round stands or falls with; a savepoint would cost two more round trips.
         with self.transaction(savepoint=False):
-            finished = [key for batch in _batches(final, _weight) for key in self._move_to_history(worker_id, batch)]
-            retried = [key for batch in _batches(again, _weight) for key in self._hand_back(worker_id, batch)]
+            finished = [
+                key for batch in in_batches(final, weight_of) for key in self._move_to_history(worker_id, batch)
+            ]
+            retried = [key for batch in in_batches(again, weight_of) for key in self._hand_back(worker_id, batch)]
+            if len(finished) + len(retried) < len(ordered):
+                return self._cancel_refused(worker_id, ordered, Recorded(frozenset(finished), frozenset(retried)))
         return Recorded(frozenset(finished), frozenset(retried))
 
     def release(self, worker_id: str, jobs: Iterable[ClaimedJob], *, reason: str = "") -> int:
@@ -169,7 +184,7 @@ class Broker(OperatorVerbs):
         ]
         return len(self.finish(worker_id, outcomes).retried)
 
-    def held_by(self, worker_id: str, *, limit: int = 1_000, but: Iterable[uuid.UUID] = ()) -> list[ClaimedJob]:
+    def held_by(self, worker_id: str, *, limit: int = 1_000, but: Iterable[str] = ()) -> list[ClaimedJob]:
         """Return the jobs that are RUNNING under a worker, except those in `but`."""
         known = set(but)
         with self.connection.cursor() as cursor:
@@ -190,7 +205,7 @@ class Broker(OperatorVerbs):
             )
             return cursor.fetchone() is not None
 
-    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[str]:
         rows = self._still_owned(worker_id, outcomes)
         if not rows:
             return []
@@ -204,7 +219,7 @@ class Broker(OperatorVerbs):
         self._delete(keys, JOB)
         return [self.from_key(key) for key in keys]
 
-    def _hand_back(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+    def _hand_back(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[str]:
         rows = self._still_owned(worker_id, outcomes)
         if rows:
             with self.connection.cursor() as cursor:
@@ -212,16 +227,20 @@ class Broker(OperatorVerbs):
         return [self.from_key(row["id"]) for row in rows]
 
     def _still_owned(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-        """Lock the jobs of these outcomes and return the outcomes whose fence holds, as rows."""
+        """Lock the jobs of these outcomes and return the outcomes whose fence holds, as rows.
+
+        Without those that are to be cancelled, and have not succeeded.
+        """
         rows = {self.to_key(outcome.id): self._outcome_row(outcome) for outcome in outcomes}
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, attempt FROM django_tasks_q_job{self.by_key} WHERE id IN ({marks(rows)})"
-                f" AND worker_id = %s AND status = 'RUNNING' ORDER BY id {self.lock_rows}",
+                f"SELECT id, attempt, cancel_requested_at FROM django_tasks_q_job{self.by_key}"
+                f" WHERE id IN ({marks(rows)}) AND worker_id = %s AND status = 'RUNNING' ORDER BY id {self.lock_rows}",
                 [*sorted(rows), worker_id],
             )
-            held = {str(key): attempt for key, attempt in cursor.fetchall()}
-        return [row for key, row in rows.items() if held.get(str(key)) == row["attempt"]]
+            held = {(str(key), attempt): asked is not None for key, attempt, asked in cursor.fetchall()}
+        found = ((row, held.get((str(key), row["attempt"]))) for key, row in rows.items())
+        return [row for row, asked in found if asked is False or (asked and row["status"] == SUCCESSFUL)]
 
     def _outcome_row(self, outcome: Outcome) -> dict[str, Any]:
         """Return what there is to say of an outcome; the database takes the rest for NULL."""
@@ -251,6 +270,8 @@ class Broker(OperatorVerbs):
     # The errors of job j, with the one of outcome o appended and at most options.max_errors of them.
     appended_errors: str
     return_value: ClassVar[str] = "o.return_value"
+    # The "group" of the error of outcome o: see tracebacks.error_group().
+    error_group: ClassVar[str]
 
     @property
     def _hand_back_sql(self) -> str:
@@ -267,8 +288,8 @@ class Broker(OperatorVerbs):
     @cached_property
     def _history_expressions(self) -> dict[str, str]:
         return {
-            "failures": "j.failures + COALESCE(o.failed, 0)",
-            "losses": "j.losses + COALESCE(o.lost, 0)",
+            "failures": counted("j.failures", "COALESCE(o.failed, 0)"),
+            "losses": counted("j.losses", "COALESCE(o.lost, 0)", most=MOST_LOSSES),
             "started_at": "CASE WHEN j.attempt <= 1 THEN o.started_at ELSE j.started_at END",
             "last_attempted_at": "o.started_at",
             "finished_at": "o.finished_at",
@@ -276,6 +297,7 @@ class Broker(OperatorVerbs):
             "status": "o.status",
             "reason": "COALESCE(o.reason, '')",
             "return_value": self.return_value,
+            "error_group": f"CASE WHEN o.status = 'FAILED' THEN {self.error_group} END",
         }
 
     @cached_property
@@ -286,8 +308,8 @@ class Broker(OperatorVerbs):
             "started_at": "CASE WHEN o.uncharged = 1 AND j.attempt <= 1 THEN NULL ELSE j.started_at END",
             "last_attempted_at": "CASE WHEN o.uncharged = 1 AND j.attempt <= 1 THEN NULL ELSE j.last_attempted_at END",
             "attempt": "j.attempt - COALESCE(o.uncharged, 0)",
-            "failures": "j.failures + COALESCE(o.failed, 0)",
-            "losses": "j.losses + COALESCE(o.lost, 0)",
+            "failures": counted("j.failures", "COALESCE(o.failed, 0)"),
+            "losses": counted("j.losses", "COALESCE(o.lost, 0)", most=MOST_LOSSES),
             "due_at": "CASE WHEN o.due_at IS NULL THEN j.due_at ELSE o.due_at END",
             "status": "o.status",
             "reason": "COALESCE(o.reason, '')",
@@ -296,7 +318,10 @@ class Broker(OperatorVerbs):
 
     @cached_property
     def _claimed_columns(self) -> str:
-        return ", ".join(f"j.{name}" for name in CLAIMED)
+        return ", ".join(self._claimed_column(name) for name in CLAIMED)
+
+    def _claimed_column(self, name: str) -> str:
+        return FIRST_STARTED if name == "started_at" else f"j.{name}"
 
     def _claimed(self, row: Sequence[Any]) -> ClaimedJob:
         values = dict(zip(CLAIMED, row, strict=True))
@@ -317,22 +342,8 @@ WITH RECURSIVE q(name) AS (
 )
 SELECT name FROM q WHERE name IS NOT NULL
 """
-_FIRST_SCHEDULED = "FROM django_tasks_q_job WHERE backend = %s AND status = 'SCHEDULED' ORDER BY due_at LIMIT 1"
-
-
-def _weight(outcome: Outcome) -> int:
-    return len(outcome.return_value or "") + len(outcome.error or "")
-
-
-def _batches(items: Iterable[T], weight: Callable[[T], int], most: int = 1_000) -> Iterator[list[T]]:
-    """Yield the items in batches whose payloads fit into one statement."""
-    batch: list[T] = []
-    size = 0
-    for item in items:
-        if batch and (len(batch) == most or size + weight(item) > LARGEST_BATCH):
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += weight(item)
-    if batch:
-        yield batch
+# Without a time there is nothing to wait for: such a row, which is not ours, stays as it is.
+_FIRST_SCHEDULED = (
+    "FROM django_tasks_q_job WHERE backend = %s AND status = 'SCHEDULED'"
+    " AND due_at IS NOT NULL ORDER BY due_at LIMIT 1"
+)

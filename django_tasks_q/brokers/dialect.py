@@ -1,6 +1,6 @@
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -10,6 +10,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from ..conf import Options
+from .values import Snapshot
 
 __all__ = ["Dialect"]
 
@@ -21,6 +22,8 @@ class Dialect:
     needs: ClassVar[str]
     # The database's clock, in Django's convention.
     now_sql: str
+    # Whether a subquery with a limit of its own may look at the row outside.
+    limits_by_row: ClassVar[bool] = True
 
     def __init__(self, alias: str, using: str, options: Options) -> None:
         self.alias = alias
@@ -36,11 +39,35 @@ class Dialect:
         return transaction.atomic(using=self.using, savepoint=savepoint)
 
     @property
+    def has_meanwhile(self) -> bool:
+        """Whether meanwhile() calls what it is given."""
+        return False
+
+    def meanwhile(self, work: Callable[[], object]) -> AbstractContextManager[Any]:
+        """Have a function called while the database works at a statement, where the driver lets one.
+
+        It must not use the database.
+        """
+        return nullcontext()
+
+    @property
+    def now_once(self) -> str:
+        """The database's clock, in a form that is asked once for a statement, and so can be the bound of an index."""
+        return self.now_sql
+
+    def timely(self) -> AbstractContextManager[Any]:
+        """Enclose one statement that tells the time: where it is this host's, a wait for a lock comes before it."""
+        return nullcontext()
+
+    @property
     def connection(self) -> Any:
         return connections[self.using]
 
     def prepare_session(self) -> None:
-        """Set what a supervisor's session needs: no lock of its own, or of another, may hold it up for long."""
+        """Set what a supervisor's session needs: no lock of its own, or of another, may hold it up for long.
+
+        Nor may a network that has gone silent: for the other workers it is dead after `rescue_after` seconds.
+        """
 
     def check_settings(self) -> Iterator[CheckMessage]:
         """Yield what the settings of this kind of database ought to be."""
@@ -58,16 +85,26 @@ class Dialect:
             id="tasksq.E004",
         )
 
+    def oldest_snapshot(self) -> Snapshot | None:
+        """Return the oldest transaction that keeps dead rows of the queue alive; None where none does, or can."""
+        return None
+
+    def adding_up(self, table: str, key: Sequence[str], sums: Sequence[str]) -> str:
+        """Return the end of an INSERT that adds its sums to those of a row that has the same key already."""
+        changes = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums)
+        return f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+
     def _literal(self, text: str) -> str:
         """Return a name from the settings as SQL, so that a prepared plan knows it."""
         return "'" + text.replace("'", "''").replace("%", "%%") + "'"
 
-    def to_key(self, job_id: uuid.UUID) -> Any:
-        """Return the id as the database holds it."""
-        return job_id.hex
+    def to_key(self, job_id: uuid.UUID | str) -> Any:
+        """Return an id as the database holds it."""
+        return str(job_id).replace("-", "")
 
-    def from_key(self, key: Any) -> uuid.UUID:
-        return uuid.UUID(str(key))
+    def from_key(self, key: Any) -> str:
+        """Return the canonical form of what the database holds."""
+        return str(key if isinstance(key, uuid.UUID) else uuid.UUID(str(key)))
 
     def now(self) -> datetime:
         """Return the database's time: aware, or naive where USE_TZ is off."""

@@ -3,11 +3,12 @@
 import json
 from datetime import datetime
 
-from ..exceptions import JobLost, MemoryLimitExceeded, TaskTimeout
+from ..exceptions import JobLost, MemoryLimitExceeded, TaskCancelled, TaskTimeout
 from ..lifecycle import JobStatus, ResultStatus
+from ..tracebacks import error_group
 from .values import ClaimedJob, Outcome
 
-__all__ = ["lost_outcome", "timeout_outcome"]
+__all__ = ["cancelled_outcome", "lost_outcome", "timeout_outcome"]
 
 
 def lost_outcome(
@@ -32,7 +33,7 @@ def lost_outcome(
         finished_at,
         error=_entry(kind, text, "lost", job, worker_id, started_at, finished_at),
         lost=True,
-        child_is_gone=True,
+        unannounced=True,
         reason=text,
     )
 
@@ -57,7 +58,24 @@ def timeout_outcome(
         error=_entry(TaskTimeout, text, "timeout", job, worker_id, started_at, finished_at),
         retry_in=retry_in or 0.0,
         failed=True,
-        child_is_gone=True,
+        unannounced=True,
+        reason=text,
+    )
+
+
+def cancelled_outcome(
+    job: ClaimedJob, worker_id: str, grace: float, started_at: datetime, finished_at: datetime
+) -> Outcome:
+    """Return the outcome of a run that was killed because its job was cancelled."""
+    text = f"The job was cancelled and did not end within {grace:g} s; its process was killed."
+    return Outcome(
+        job.id,
+        job.attempt,
+        ResultStatus.FAILED,
+        started_at,
+        finished_at,
+        error=_entry(TaskCancelled, text, "cancelled", job, worker_id, started_at, finished_at),
+        unannounced=True,
         reason=text,
     )
 
@@ -71,10 +89,13 @@ def _entry(
     started_at: datetime,
     finished_at: datetime,
 ) -> str:
+    exception = f"{kind.__module__}.{kind.__qualname__}"
     return json.dumps(
         {
-            "exception": f"{kind.__module__}.{kind.__qualname__}",
-            "traceback": f"{kind.__module__}.{kind.__qualname__}: {text}\n",
+            "exception": exception,
+            # Nothing is known of where it was, but what it was doing.
+            "group": error_group(f"{exception} in {job.task_path}", []),
+            "traceback": f"{exception}: {text}\n",
             "worker": worker_id,
             "attempt": job.attempt,
             "kind": name,

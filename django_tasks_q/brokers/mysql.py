@@ -9,6 +9,9 @@ from django.core.checks import CheckMessage, Warning
 from django.utils import timezone
 
 from .base import LONGEST_LOCK_WAIT, Broker, Position
+from .counters import counted
+from .operator import LOG
+from .silence import end_silence
 from .values import ClaimedJob
 
 __all__ = ["MySQLBroker"]
@@ -23,7 +26,11 @@ class MySQLBroker(Broker):
 
     by_key: ClassVar[str] = " FORCE INDEX (PRIMARY)"
     by_due_at: ClassVar[str] = " FORCE INDEX (tasksq_job_scheduled)"
+    by_next_run: ClassVar[str] = " FORCE INDEX (tasksq_schedule_due)"
     needs: ClassVar[str] = "MySQL 8.0.11 or MariaDB 10.6 or later"
+    # MySQL can, MariaDB cannot.
+    limits_by_row: ClassVar[bool] = False
+    error_group: ClassVar[str] = "LEFT(JSON_UNQUOTE(JSON_EXTRACT(o.error, '$.group')), 255)"
     # The ids are ASCII, which MySQL compares with text of any collation; with Unicode it must be of the same one.
     outcome_rows: ClassVar[str] = (
         "JSON_TABLE(%s, '$[*]' COLUMNS (id VARCHAR(36) CHARACTER SET ascii PATH '$.id', attempt INT PATH '$.attempt',"
@@ -52,6 +59,9 @@ class MySQLBroker(Broker):
     def prepare_session(self) -> None:
         with self.connection.cursor() as cursor:
             cursor.execute("SET SESSION innodb_lock_wait_timeout = %s", [LONGEST_LOCK_WAIT])
+        raw = self.connection.connection
+        # PyMySQL does not tell it in any other way.
+        end_silence(getattr(raw, "_sock", raw).fileno(), self.options.rescue_after)
 
     @property
     def now_sql(self) -> str:  # type: ignore[override]
@@ -72,7 +82,7 @@ class MySQLBroker(Broker):
             marks = ", ".join(["%s"] * len(keys))
             cursor.execute(
                 f"UPDATE django_tasks_q_job{self.by_key} SET status = 'RUNNING', worker_id = %s,"
-                f" attempt = attempt + 1, reason = '', last_attempted_at = {self.now_sql},"
+                f" attempt = {counted('attempt')}, reason = '', last_attempted_at = {self.now_sql},"
                 f" started_at = COALESCE(started_at, {self.now_sql})"
                 f" WHERE id IN ({marks})",
                 [worker_id, *keys],
@@ -117,11 +127,18 @@ class MySQLBroker(Broker):
         )
 
     def _delete(self, keys: Sequence[Any], table: str) -> int:
+        return self._delete_by(keys, f"{table} d{self.by_key} ON d.id")
+
+    def _delete_lines(self, keys: Sequence[Any]) -> None:
+        if keys:
+            self._delete_by(keys, f"{LOG} d FORCE INDEX (tasksq_job_log_run) ON d.job_id")
+
+    def _delete_by(self, keys: Sequence[Any], found: str) -> int:
         # Key by key, because of a short table the server would delete by looking at all of it.
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "DELETE d FROM JSON_TABLE(%s, '$[*]' COLUMNS (id VARCHAR(36) CHARACTER SET ascii PATH '$')) k"
-                f" STRAIGHT_JOIN {table} d{self.by_key} ON d.id = k.id",
+                f" STRAIGHT_JOIN {found} = k.id",
                 [json.dumps([str(key) for key in keys])],
             )
             deleted: int = cursor.rowcount
@@ -135,12 +152,16 @@ class MySQLBroker(Broker):
             " ELSE j.errors END, CONCAT('[', o.error, ']')) END"
         )
 
+    def adding_up(self, table: str, key: Sequence[str], sums: Sequence[str]) -> str:
+        changes = ", ".join(f"{table}.{name} = {table}.{name} + VALUES({name})" for name in sums)
+        return f"ON DUPLICATE KEY UPDATE {changes}"
+
     def _literal(self, text: str) -> str:
         # A backslash escapes here, as it does in no other database.
         return super()._literal(text.replace("\\", "\\\\"))
 
-    def to_key(self, job_id: uuid.UUID) -> Any:
-        return str(job_id) if self.connection.features.has_native_uuid_field else job_id.hex
+    def to_key(self, job_id: uuid.UUID | str) -> Any:
+        return str(job_id) if self.connection.features.has_native_uuid_field else super().to_key(job_id)
 
     def _from_moment(self, value: Any) -> Any:
         if value is None or not settings.USE_TZ:

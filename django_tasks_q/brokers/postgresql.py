@@ -1,8 +1,8 @@
 import json
 import logging
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import cached_property
 from itertools import zip_longest
@@ -11,8 +11,11 @@ from typing import Any, ClassVar
 from django.db import DatabaseError
 
 from ..lifecycle import SUCCESSFUL
-from .base import CLAIMED, ENQUEUED, LONGEST_LOCK_WAIT, Broker, Position
-from .values import ClaimedJob, JobSpec, Outcome
+from .base import ENQUEUED, LONGEST_LOCK_WAIT, Broker, Position
+from .counters import counted
+from .meanwhile import meanwhile
+from .silence import end_silence
+from .values import ClaimedJob, JobSpec, Outcome, Snapshot
 
 __all__ = ["PostgreSQLBroker"]
 
@@ -20,11 +23,24 @@ logger = logging.getLogger("django_tasks_q")
 COPY = (
     f"COPY django_tasks_q_job ({', '.join(ENQUEUED)}, backend, attempt, failures, losses, errors, reason) FROM STDIN"
 )
+# The commit of this transaction does not wait for the disk.
+LAZILY = "SET LOCAL synchronous_commit TO off"
 _JSON = json.JSONEncoder()
-PAYLOADS = {"args", "kwargs", "options", "metadata", "errors"}
+PASSED_ON = {"id", "args", "kwargs", "options", "metadata", "errors"}
 # Those are few or none, where all others would have to be sent, and read.
-REFUSED = "SELECT o.id FROM o WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {0}.id = o.id)"
-FENCE = "j.id = o.id AND j.worker_id = o.holder AND j.attempt = o.attempt AND j.status = o.held"
+REFUSED = "SELECT o.id::text FROM o WHERE NOT EXISTS (SELECT 1 FROM {0} WHERE {0}.id = o.id)"
+FENCE = (
+    "j.id = o.id AND j.worker_id = o.holder AND j.attempt = o.attempt AND j.status = o.held"
+    f" AND (o.status = '{SUCCESSFUL}' OR j.cancel_requested_at IS NULL)"
+)
+
+
+# Not autovacuum's own, which holds nothing back. Of others' sessions only those that this user may see.
+_OLDEST_SNAPSHOT = """
+SELECT pid, usename::text, extract(epoch FROM clock_timestamp() - xact_start)::float FROM pg_stat_activity
+WHERE backend_xmin IS NOT NULL AND xact_start IS NOT NULL AND datname = current_database()
+AND backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY xact_start LIMIT 1
+"""
 
 
 class PostgreSQLBroker(Broker):
@@ -33,29 +49,50 @@ class PostgreSQLBroker(Broker):
     needs: ClassVar[str] = "PostgreSQL 14 or later"
     claims_after: ClassVar[bool] = True
     now_sql = "clock_timestamp()"
+    now_once = "(SELECT clock_timestamp())"
     outcome_rows: ClassVar[str] = (
         "json_to_recordset(%s::json) AS o(id uuid, attempt int, status text, started_at timestamptz,"
         " finished_at timestamptz, return_value text, error text, due_at timestamptz,"
         " failed int, lost int, uncharged int, reason text)"
     )
     return_value: ClassVar[str] = "o.return_value::json"
+    error_group: ClassVar[str] = "left(o.error::json ->> 'group', 255)"
+    json_parameter: ClassVar[str] = "%s::json"
 
     @contextmanager
     def transaction(self, *, durable: bool = True, savepoint: bool = True) -> Iterator[None]:
         with super().transaction(savepoint=savepoint):
             if not durable and not self.connection.savepoint_ids:
                 with self.connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL synchronous_commit TO off")
+                    cursor.execute(LAZILY)
             yield
 
+    def meanwhile(self, work: Callable[[], object]) -> AbstractContextManager[Any]:
+        if not self.has_meanwhile:
+            return super().meanwhile(work)
+        self.connection.ensure_connection()
+        return meanwhile(self.connection.connection, work)
+
+    @property
+    def has_meanwhile(self) -> bool:
+        return self._has_psycopg_3
+
     def prepare_session(self) -> None:
-        seconds = max(1, round(self.options.rescue_after))
+        # The server counts milliseconds in 31 bits.
+        seconds = min(max(1, round(self.options.rescue_after)), 2_000_000)
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "SELECT set_config('idle_in_transaction_session_timeout', %s, false),"
                 " set_config('lock_timeout', %s, false)",
                 [f"{seconds}s", f"{LONGEST_LOCK_WAIT}s"],
             )
+        end_silence(self.connection.connection.fileno(), seconds)
+
+    def oldest_snapshot(self) -> Snapshot | None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(_OLDEST_SNAPSHOT)
+            row = cursor.fetchone()
+        return None if row is None else Snapshot(*row)
 
     def enqueue_and_run(self, spec: JobSpec, statement: tuple[str, Sequence[Any]] | None) -> bool:
         if statement is None or not self._takes_several():
@@ -77,9 +114,13 @@ class PostgreSQLBroker(Broker):
         return (
             not connection.in_atomic_block
             and connection.get_autocommit()
-            and connection.Database.__name__ == "psycopg"
+            and self._has_psycopg_3
             and not connection.features.uses_server_side_binding
         )
+
+    @cached_property
+    def _has_psycopg_3(self) -> bool:
+        return bool(self.connection.Database.__name__ == "psycopg")
 
     def _leave_transaction(self) -> bool:
         """Say whether the server is still in a transaction, and end it; True where it does not tell any more."""
@@ -122,11 +163,28 @@ class PostgreSQLBroker(Broker):
         parameters: list[Any] = []
         for _, values in ranges:
             parameters += [queue_name, *values, queue_name, limit]
+        statement = self._claim_sql([condition for condition, _ in ranges])
         with self.connection.cursor() as cursor:
-            cursor.execute(self._claim_sql([condition for condition, _ in ranges]), [*parameters, worker_id])
-            jobs = [self._claimed(row) for row in cursor.fetchall()]
-        jobs.sort(key=lambda job: (-job.priority, job.id.int))
+            jobs = [self._claimed(row) for row in self._rows_of_claim(cursor, statement, [*parameters, worker_id])]
+        jobs.sort(key=lambda job: (-job.priority, job.id))
         return jobs
+
+    def _rows_of_claim(self, cursor: Any, statement: str, parameters: Sequence[Any]) -> Any:
+        """Run a claim as part of the caller's transaction, or as one of its own, in one round trip where possible."""
+        if self._takes_several():
+            try:
+                cursor.execute(f"BEGIN; {LAZILY}; {statement}; COMMIT", parameters)
+            except BaseException:
+                self._leave_transaction()
+                raise
+            cursor.nextset()
+            cursor.nextset()
+        elif self.connection.in_atomic_block:
+            cursor.execute(statement, parameters)
+        else:
+            with self.transaction(durable=False):
+                cursor.execute(statement, parameters)
+        return cursor.fetchall()
 
     def _claim_sql(self, conditions: Sequence[str]) -> str:
         # The status is a literal, or a prepared plan could not use the partial index. By physical address, which the
@@ -144,26 +202,25 @@ class PostgreSQLBroker(Broker):
         places = " UNION ALL ".join(f"SELECT place FROM picked_{number}" for number in range(len(picks)))
         return (
             f"WITH {', '.join(picks)}"
-            " UPDATE django_tasks_q_job j SET status = 'RUNNING', worker_id = %s, attempt = j.attempt + 1,"
+            f" UPDATE django_tasks_q_job j SET status = 'RUNNING', worker_id = %s, attempt = {counted('j.attempt')},"
             f" reason = '', last_attempted_at = {self.now_sql}, started_at = COALESCE(j.started_at, {self.now_sql})"
             f" WHERE j.ctid = ANY (ARRAY({places})) RETURNING {self._claimed_columns}"
         )
 
-    @cached_property
-    def _claimed_columns(self) -> str:
+    def _claimed_column(self, name: str) -> str:
         # As text, or the driver would parse what is only passed on.
-        return ", ".join(f"j.{name}::text" if name in PAYLOADS else f"j.{name}" for name in CLAIMED)
+        return f"j.{name}::text" if name in PASSED_ON else super()._claimed_column(name)
 
     def _claimed(self, row: Sequence[Any]) -> ClaimedJob:
         return ClaimedJob(*row)
 
-    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+    def _move_to_history(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[str]:
         return self._record(self._finish_sql, worker_id, outcomes)
 
-    def _hand_back(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+    def _hand_back(self, worker_id: str, outcomes: Sequence[Outcome]) -> list[str]:
         return self._record(self._hand_back_sql, worker_id, outcomes)
 
-    def _record(self, statement: str, worker_id: str, outcomes: Sequence[Outcome]) -> list[uuid.UUID]:
+    def _record(self, statement: str, worker_id: str, outcomes: Sequence[Outcome]) -> list[str]:
         source = f"[{','.join([self._outcome_text(outcome) for outcome in outcomes])}]"
         with self.connection.cursor() as cursor:
             cursor.execute(statement, [worker_id, source])
@@ -217,11 +274,8 @@ class PostgreSQLBroker(Broker):
         # The column knows the time zone, whatever USE_TZ says.
         return moment.isoformat()
 
-    def to_key(self, job_id: uuid.UUID) -> Any:
-        return job_id
-
-    def from_key(self, key: Any) -> uuid.UUID:
-        return key if isinstance(key, uuid.UUID) else uuid.UUID(str(key))
+    def to_key(self, job_id: uuid.UUID | str) -> Any:
+        return job_id if isinstance(job_id, uuid.UUID) else uuid.UUID(job_id)
 
 
 def _ranges(after: Sequence[Position]) -> list[tuple[str, list[Any]]]:

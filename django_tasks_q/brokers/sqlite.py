@@ -1,5 +1,5 @@
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Warning
 from django.utils import timezone
 
 from .base import Broker, Position
+from .counters import counted
 from .values import ClaimedJob
 
 __all__ = ["SQLiteBroker"]
@@ -27,6 +28,8 @@ class SQLiteBroker(Broker):
         " value ->> '$.due_at' AS due_at, value ->> '$.failed' AS failed, value ->> '$.lost' AS lost,"
         " value ->> '$.uncharged' AS uncharged, value ->> '$.reason' AS reason FROM json_each(%s)) o"
     )
+
+    error_group: ClassVar[str] = "substr(o.error ->> '$.group', 1, 255)"
 
     def check_settings(self) -> Iterator[CheckMessage]:
         options = self.connection.settings_dict.get("OPTIONS") or {}
@@ -68,6 +71,9 @@ class SQLiteBroker(Broker):
         finally:
             connection.transaction_mode = before
 
+    def timely(self) -> AbstractContextManager[Any]:
+        return self.transaction()
+
     @property
     def now_sql(self) -> str:  # type: ignore[override]
         """The clock of this host, which is the database's: microseconds, as Django writes them."""
@@ -79,7 +85,8 @@ class SQLiteBroker(Broker):
         with self.transaction(), self.connection.cursor() as cursor:
             now = self.now_sql
             cursor.execute(
-                "UPDATE django_tasks_q_job AS j SET status = 'RUNNING', worker_id = %s, attempt = attempt + 1,"
+                "UPDATE django_tasks_q_job AS j SET status = 'RUNNING', worker_id = %s,"
+                f" attempt = {counted('attempt')},"
                 f" reason = '', last_attempted_at = {now}, started_at = COALESCE(started_at, {now})"
                 " WHERE id IN (SELECT id FROM django_tasks_q_job WHERE backend = %s AND status = 'READY'"
                 " AND queue_name = %s AND NOT EXISTS (SELECT 1 FROM django_tasks_q_queue"

@@ -1,59 +1,145 @@
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..brokers import get_broker
+from ..brokers.values import cancel_reason
 from ..lifecycle import JobStatus, ResultStatus
 from ..models import Job, Result
-from ..notifiers import notify
+from ..notifiers import notify, notify_cancelled
+from .queues import check_name
 
-__all__ = ["BATCH", "CANCELLABLE", "cancel", "cancel_matching", "delete", "retry", "retry_failed"]
+__all__ = [
+    "BATCH",
+    "CANCELLABLE",
+    "HIGHEST_PRIORITY",
+    "LOWEST_PRIORITY",
+    "Cancelled",
+    "cancel",
+    "cancel_matching",
+    "delete",
+    "move",
+    "move_matching",
+    "retry",
+    "retry_failed",
+    "run_now",
+    "run_now_matching",
+]
 
 # Rows of one transaction: enough to be quick, few enough not to hold up the workers.
 BATCH = 1_000
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
+# What has not started: what is CANCELLED at once, and can be moved.
 CANCELLABLE = (JobStatus.WAITING, JobStatus.SCHEDULED, JobStatus.READY)
 
 
-def cancel(job_ids: Iterable[uuid.UUID], *, backend: str = "default", by: str = "") -> set[uuid.UUID]:
-    """Cancel jobs that have not started; return the ids of those that were. Running and finished ones are left alone.
+class Cancelled(NamedTuple):
+    """What cancel() did.
 
-    by: who wishes it, in words; it is kept as the reason.
+    done: the ids of the jobs that are results now, with the status CANCELLED. asked: of those that run, and were asked
+    to stop: their worker raises SoftCancel in them, and kills their process after OPTIONS["cancel_grace"] seconds.
+    """
+
+    done: set[uuid.UUID]
+    asked: set[uuid.UUID]
+
+
+def cancel(
+    job_ids: Iterable[uuid.UUID | str], *, backend: str = "default", by: str = "", running: bool = True
+) -> Cancelled:
+    """Cancel jobs; say which were, and which run and will be. Finished ones are left alone.
+
+    by: who wishes it, in words; it is kept in the reason. running: False leaves those alone that run.
     """
     broker = get_broker(backend)
-    reason = f"Cancelled by {by}." if by else "Cancelled."
-    return set().union(*(broker.cancel(batch, reason=reason) for batch in _batches(job_ids)))
+    cancelled = Cancelled(set(), set())
+    for batch in _batches(job_ids):
+        done, asked = broker.cancel(batch, reason=cancel_reason(by), running=running)
+        cancelled.done.update(map(uuid.UUID, done))
+        cancelled.asked.update(map(uuid.UUID, asked))
+        if asked:
+            notify_cancelled(backend, broker.using)
+    return cancelled
 
 
 def cancel_matching(
-    *, backend: str = "default", queue: str | None = None, task: str | None = None, by: str = ""
-) -> int:
-    """Cancel the jobs of a queue, of a task (its dotted path), or of both, that have not started; return how many.
+    *,
+    backend: str = "default",
+    queue: str | None = None,
+    task: str | None = None,
+    by: str = "",
+    running: bool = False,
+) -> Cancelled:
+    """Cancel the jobs of a queue, of a task (its dotted path), or of both; say which were, and which run and will be.
+
+    running: also those that run. What is enqueued meanwhile is left alone. Raise ValueError where neither is given.
+    """
+    if queue is None and task is None:
+        raise ValueError("Name a queue or a task: cancel_matching() does not cancel everything.")
+    statuses = [*CANCELLABLE, JobStatus.RUNNING] if running else CANCELLABLE
+    cancelled = Cancelled(set(), set())
+    for batch in _matching(statuses, backend, queue, task):
+        done, asked = cancel(batch, backend=backend, by=by, running=running)
+        cancelled.done.update(done)
+        cancelled.asked.update(asked)
+    return cancelled
+
+
+def run_now(job_ids: Iterable[uuid.UUID | str], *, backend: str = "default") -> set[uuid.UUID]:
+    """Make scheduled jobs ready before their time, and wake the workers; return the ids of those that were."""
+    return _tell_workers(get_broker(backend).run_now, job_ids, backend)
+
+
+def run_now_matching(*, backend: str = "default", queue: str | None = None, task: str | None = None) -> int:
+    """Make the scheduled jobs of a queue, of a task (its dotted path), or of both ready; return how many there were.
 
     What is enqueued meanwhile is left alone. Raise ValueError where neither is given.
     """
     if queue is None and task is None:
-        raise ValueError("Name a queue or a task: cancel_matching() does not cancel everything.")
+        raise ValueError("Name a queue or a task: run_now_matching() does not run everything.")
+    batches = _matching((JobStatus.SCHEDULED,), backend, queue, task)
+    return sum(len(run_now(batch, backend=backend)) for batch in batches)
+
+
+def move(
+    job_ids: Iterable[uuid.UUID | str],
+    *,
+    backend: str = "default",
+    to_queue: str | None = None,
+    priority: int | None = None,
+) -> set[uuid.UUID]:
+    """Give jobs that do not run another queue, another priority, or both; return the ids of those that were.
+
+    Raise ValueError where neither is given, or no job can have it.
+    """
+    changes = _checked_changes(to_queue, priority)
     broker = get_broker(backend)
-    rows = Job.objects.using(broker.using).filter(
-        backend=backend, status__in=CANCELLABLE, enqueued_at__lte=broker.now(), **_same(queue, task)
-    )
-    ids = rows.order_by("id").values_list("id", flat=True)
-    cancelled, batch = 0, list(ids[:BATCH])
-    while batch:
-        cancelled += len(cancel(batch, backend=backend, by=by))
-        batch = list(ids.filter(id__gt=batch[-1])[:BATCH])
-    return cancelled
+    return _tell_workers(lambda ids: broker.move(ids, changes), job_ids, backend)
 
 
-def retry(result_ids: Iterable[uuid.UUID], *, backend: str = "default") -> set[uuid.UUID]:
+def move_matching(
+    *,
+    backend: str = "default",
+    queue: str | None = None,
+    task: str | None = None,
+    to_queue: str | None = None,
+    priority: int | None = None,
+) -> int:
+    """Move the jobs of a queue, of a task (its dotted path), or of both that do not run; return how many there were.
+
+    What is enqueued meanwhile is left alone. Raise ValueError as move() does, and where all jobs are meant.
+    """
+    if queue is None and task is None:
+        raise ValueError("Name a queue or a task: move_matching() does not move everything.")
+    _checked_changes(to_queue, priority)
+    batches = _matching(CANCELLABLE, backend, queue, task)
+    return sum(len(move(batch, backend=backend, to_queue=to_queue, priority=priority)) for batch in batches)
+
+
+def retry(result_ids: Iterable[uuid.UUID | str], *, backend: str = "default") -> set[uuid.UUID]:
     """Make finished jobs ready again under their old ids, and wake the workers; return the ids of those that were."""
-    broker = get_broker(backend)
-    requeued: set[uuid.UUID] = set()
-    for batch in _batches(result_ids):
-        requeued |= broker.requeue(batch)
-        notify(backend, broker.using)
-    return requeued
+    return _tell_workers(get_broker(backend).requeue, result_ids, backend)
 
 
 def retry_failed(
@@ -76,13 +162,51 @@ def retry_failed(
     return retried
 
 
-def delete(result_ids: Iterable[uuid.UUID], *, backend: str = "default") -> int:
+def delete(result_ids: Iterable[uuid.UUID | str], *, backend: str = "default") -> int:
     """Delete finished jobs from the history; return how many there were."""
     broker = get_broker(backend)
     return sum(broker.delete_results(batch) for batch in _batches(result_ids))
 
 
-def _batches(ids: Iterable[uuid.UUID]) -> Iterator[list[uuid.UUID]]:
+def _matching(statuses: Iterable[str], backend: str, queue: str | None, task: str | None) -> Iterator[list[uuid.UUID]]:
+    """Yield the ids of the jobs of these statuses that are there now, a batch for each transaction."""
+    broker = get_broker(backend)
+    rows = Job.objects.using(broker.using).filter(
+        backend=backend, status__in=statuses, enqueued_at__lte=broker.now(), **_same(queue, task)
+    )
+    ids = rows.order_by("id").values_list("id", flat=True)
+    batch = list(ids[:BATCH])
+    while batch:
+        yield batch
+        batch = list(ids.filter(id__gt=batch[-1])[:BATCH])
+
+
+def _tell_workers(
+    act: Callable[[list[uuid.UUID | str]], set[str]], ids: Iterable[uuid.UUID | str], backend: str
+) -> set[uuid.UUID]:
+    """Do what makes jobs ready, batch by batch, and wake the workers after each; return the ids it was done to."""
+    touched: set[uuid.UUID] = set()
+    for batch in _batches(ids):
+        touched |= {uuid.UUID(done) for done in act(batch)}
+        notify(backend, get_broker(backend).using)
+    return touched
+
+
+def _checked_changes(queue: str | None, priority: int | None) -> dict[str, Any]:
+    if queue is None and priority is None:
+        raise ValueError("Name another queue or another priority.")
+    changes: dict[str, Any] = {}
+    if queue is not None:
+        check_name(queue)
+        changes["queue_name"] = queue
+    if priority is not None:
+        if not LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY:
+            raise ValueError(f"A priority is a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}.")
+        changes["priority"] = priority
+    return changes
+
+
+def _batches(ids: Iterable[uuid.UUID | str]) -> Iterator[list[uuid.UUID | str]]:
     remaining = iter(ids)
     while batch := list(islice(remaining, BATCH)):
         yield batch

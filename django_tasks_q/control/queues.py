@@ -4,7 +4,7 @@ from ..brokers import get_broker
 from ..models import Queue
 from ..notifiers import notify
 
-__all__ = ["pause", "resume"]
+__all__ = ["check_name", "pause", "resume"]
 
 LONGEST_NAME = 128
 
@@ -14,7 +14,7 @@ def pause(name: str, *, backend: str = "default") -> bool:
 
     Running jobs go on. Raise ValueError for what cannot be the name of a queue.
     """
-    _check(name)
+    check_name(name)
     if _switch(name, backend, paused=True):
         return True
     queues = Queue.objects.using(get_broker(backend).using)
@@ -27,7 +27,7 @@ def resume(name: str, *, backend: str = "default") -> bool:
 
     Raise ValueError for what cannot be the name of a queue.
     """
-    _check(name)
+    check_name(name)
     resumed = _switch(name, backend, paused=False)
     if resumed:
         notify(backend, get_broker(backend).using)
@@ -39,6 +39,6 @@ def _switch(name: str, backend: str, *, paused: bool) -> bool:
     return queues.update(paused=paused, changed_at=timezone.now()) > 0
 
 
-def _check(name: str) -> None:
+def check_name(name: str) -> None:
     if not 1 <= len(name) <= LONGEST_NAME or "\0" in name:
         raise ValueError(f"The queue name {name!r} must have 1 to {LONGEST_NAME} characters and no NUL.")

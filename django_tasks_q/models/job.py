@@ -31,8 +31,12 @@ class Call(models.Model):
     failures = models.PositiveIntegerField(_("failures"), default=0)
     losses = models.PositiveSmallIntegerField(_("losses"), default=0)
     worker_id = models.CharField(_("worker"), max_length=100, null=True)
-    # [{"exception", "traceback", "worker", "attempt", "kind", "started_at", "finished_at"}], the oldest first.
+    # [{"exception", "group", "traceback", "worker", "attempt", "kind", "started_at", "finished_at"}], oldest first.
     errors = models.JSONField(_("errors"), default=list)
+    # The job during whose run it was enqueued, or of which it is a copy with other arguments.
+    parent_id = models.UUIDField(_("parent"), null=True, editable=False)
+    # {"done", "total", "message", "at"}: what the task last said of how far it is, NULL where it has said nothing.
+    progress = PayloadField(_("progress"), null=True)
     # Why it waits, or how it ended, in words for an operator.
     reason = models.CharField(_("reason"), max_length=500, default="", blank=True)
 
@@ -49,13 +53,22 @@ class Job(Call):
     status = models.CharField(_("status"), max_length=10, choices=JobStatus, default=JobStatus.READY)
     # When a SCHEDULED job becomes READY, or since when it is: run_after, or later, after an error or a requeue.
     due_at = models.DateTimeField(_("due at"), null=True)
+    # Since when a RUNNING job is to be cancelled, and the reason that it will have then. However this run ends, there
+    # is no other one; only a success still counts.
+    cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True)
+    cancel_reason = models.CharField(_("reason of the cancellation"), max_length=500, null=True)
 
     class Meta:
         db_table = "django_tasks_q_job"
         verbose_name = _("job")
         verbose_name_plural = _("jobs")
         default_permissions = ("view", "delete")
-        permissions = [("cancel_job", "Can cancel jobs")]
+        permissions = [
+            ("cancel_job", "Can cancel jobs"),
+            ("run_job", "Can run scheduled jobs now"),
+            ("move_job", "Can change the queue and the priority of jobs"),
+            ("enqueue_job", "Can enqueue jobs"),
+        ]
         indexes = [
             StatusIndex(status="READY", fields=["backend", "queue_name", "-priority", "id"], name="tasksq_job_claim"),
             StatusIndex(status="SCHEDULED", fields=["backend", "due_at"], name="tasksq_job_scheduled"),

@@ -13,6 +13,8 @@ class Result(Call):
 
     status = models.CharField(_("status"), max_length=10, choices=ResultStatus)
     finished_at = models.DateTimeField(_("finished at"))
+    # What failed, and where: one text for all that failed alike. NULL where it did not fail.
+    error_group = models.CharField(_("error"), max_length=255, null=True)
     return_value = PayloadField(_("return value"), null=True)
 
     class Meta:
@@ -20,8 +22,12 @@ class Result(Call):
         verbose_name = _("result")
         verbose_name_plural = _("results")
         default_permissions = ("view", "delete")
-        permissions = [("retry_result", "Can retry finished jobs")]
+        permissions = [
+            ("retry_result", "Can retry finished jobs"),
+            ("edit_result", "Can retry finished jobs with other arguments"),
+        ]
         indexes = [
-            models.Index(fields=["status", "finished_at"], name="tasksq_result_status"),
+            # With the group behind, failures are grouped without a look at the table.
+            models.Index(fields=["status", "finished_at", "error_group"], name="tasksq_result_status"),
             models.Index(fields=["task_path", "id"], name="tasksq_result_task"),
         ]

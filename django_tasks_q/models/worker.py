@@ -1,7 +1,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from ..lifecycle import WorkerStatus
+from ..lifecycle import WorkerRequest, WorkerStatus
 
 __all__ = ["Worker"]
 
@@ -29,6 +29,9 @@ class Worker(models.Model):
     heartbeat_at = models.DateTimeField(_("last heartbeat"))
     stopped_at = models.DateTimeField(_("stopped at"), null=True)
 
+    # What an operator wants of it; it looks at every heartbeat.
+    request = models.CharField(_("request"), max_length=10, choices=WorkerRequest, null=True, blank=True)
+
     running = models.PositiveIntegerField(_("running"), default=0)
     finished = models.PositiveBigIntegerField(_("finished"), default=0)
     memory = models.PositiveBigIntegerField(_("memory in bytes"), default=0)
@@ -38,6 +41,7 @@ class Worker(models.Model):
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
         default_permissions = ("view", "delete")
+        permissions = [("drain_worker", "Can drain workers"), ("stop_worker", "Can stop workers")]
         ordering = ["-heartbeat_at"]
 
     def __str__(self) -> str:

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,8 @@ __all__ = [
     "count",
     "count_up_to",
     "estimate",
+    "estimate_each",
+    "plain",
     "result_counts",
     "settle",
 ]
@@ -68,9 +70,12 @@ class Count:
         return f"{before}{self.number:,}{after}"
 
 
-def count(rows: QuerySet[Any]) -> Count:
-    """Count rows that an index leads to: exactly up to BOUND, by the planner's estimate beyond."""
-    return settle(rows, _bounded(rows))
+def count(rows: QuerySet[Any], *, along: Sequence[str] = ()) -> Count:
+    """Count rows that an index leads to: exactly up to BOUND, by the planner's estimate beyond.
+
+    along: the order of that index, where a planner might take another way.
+    """
+    return settle(rows, _bounded(rows.order_by(*along) if along else rows))
 
 
 def count_up_to(rows: QuerySet[Any]) -> Count:
@@ -95,6 +100,13 @@ def approximate(rows: QuerySet[Any], found: int) -> Count:
 
 def at_least(number: int) -> Count:
     return Count(number, Precision.AT_LEAST)
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return counts as numbers, and beside them, under "inexact", which are not exact and in what way."""
+    counts = {name: value for name, value in values.items() if isinstance(value, Count)}
+    inexact = {name: str(value.precision) for name, value in counts.items() if not value.is_exact}
+    return {**values, **{name: value.number for name, value in counts.items()}, "inexact": inexact}
 
 
 def result_counts(backend: str = "default") -> dict[str, Count]:
@@ -144,6 +156,36 @@ def estimate(rows: QuerySet[Any]) -> int | None:
         # What MySQL gives is a text, which Django takes for a value.
         plan = json.loads(plan)
     return next((int(number) for number in _expected_rows(plan)), None)
+
+
+def estimate_each(using: str, select: str, parameters: Sequence[Sequence[Any]]) -> list[int | None]:
+    """Return how many rows the planner expects of a statement with each of these parameters, asked for all at once."""
+    connection = connections[using]
+    if not parameters or "JSON" not in connection.features.supported_explain_formats:
+        return [None] * len(parameters)
+    # Behind a limit, or the planner would share a part among several processes, and tell the share of one.
+    parts = " UNION ALL ".join([f"({select} LIMIT 1000000000)"] * len(parameters))
+    with connection.cursor() as cursor:
+        prefix = connection.ops.explain_query_prefix("JSON")
+        cursor.execute(f"{prefix} {parts}", [value for values in parameters for value in values])
+        plan = cursor.fetchone()[0]
+    branches = _branches(json.loads(plan) if isinstance(plan, str | bytes) else plan, len(parameters))
+    return [next((int(number) for number in _expected_rows(branch)), None) for branch in branches]
+
+
+def _branches(plan: Any, number: int) -> list[Any]:
+    """Return the parts of a plan that stand for the parts of a union; nothing for each where they cannot be told."""
+    found = [plan] if number == 1 else next(_unions(plan, number), None)
+    return [None] * number if found is None else found
+
+
+def _unions(plan: Any, number: int) -> Iterator[list[Any]]:
+    if isinstance(plan, dict):
+        for name in ("Plans", "query_specifications"):
+            if isinstance(plan.get(name), list) and len(plan[name]) == number:
+                yield plan[name]
+    for part in plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list) else ():
+        yield from _unions(part, number)
 
 
 def _expected_rows(plan: Any) -> Iterator[float]:

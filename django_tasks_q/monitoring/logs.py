@@ -103,6 +103,8 @@ def _log_finished(job: ClaimedJob, outcome: Outcome, **kwargs: Any) -> None:
     if outcome.status == ResultStatus.SUCCESSFUL:
         if logger.isEnabledFor(logging.INFO):
             _log_job(logging.INFO, "%s %s succeeded in %s", job, outcome, _runtime(outcome))
+    elif outcome.status == ResultStatus.CANCELLED:
+        _log_job(logging.WARNING, "%s %s was cancelled after %s: %s", job, outcome, _runtime(outcome), outcome.reason)
     else:
         _log_job(logging.ERROR, "%s %s failed in %s: %s", job, outcome, _runtime(outcome), outcome.reason)
 

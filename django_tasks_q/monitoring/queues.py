@@ -11,7 +11,7 @@ from ..brokers import get_broker
 from ..compat import task_backends
 from ..lifecycle import JobStatus
 from ..models import Job, Queue
-from .counts import BOUND, Count, approximate, at_least, settle
+from .counts import BOUND, Count, approximate, at_least, count
 from .liveness import WorkerState, workers
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ __all__ = ["Backlog", "QueueStats", "backlog", "queue_stats"]
 
 # DEP 14 knows priorities from -100 to 100.
 MOST_PRIORITIES = 201
+# READY jobs of a queue whose rows are read for their times; beyond, the first of each priority must do.
+DATED = 1_000
+CLAIM_ORDER = ("-priority", "id")
+# No index leads to these: both are counted in one look at the table.
+UNINDEXED = (JobStatus.WAITING, JobStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ def queue_stats(backend: str = "default") -> list[QueueStats]:
     online = workers(backend, alive=True)
     paused = dict(Queue.objects.using(broker.using).filter(backend=backend).values_list("name", "paused"))
     backlogs = {name: backlog(broker, name) for name in broker.ready_queues()}
-    tallies = {status: _tally(broker, status) for status in JobStatus if status != JobStatus.READY}
+    tallies = {JobStatus.SCHEDULED: _scheduled(broker), **_unindexed(broker)}
     names = {*task_backends[backend].queues, *paused, *backlogs}
     names.update(*(tally.counts for tally in tallies.values()), *(worker.queues for worker in online))
     now = broker.now()
@@ -77,14 +82,15 @@ def queue_stats(backend: str = "default") -> list[QueueStats]:
 
 
 def backlog(broker: "Broker", name: str) -> Backlog:
-    """Return the READY jobs of a queue. Of more than BOUND, the number and the oldest are estimates."""
+    """Return the READY jobs of a queue: their number to BOUND, the oldest of them to DATED, estimates beyond."""
     ready = Job.objects.using(broker.using).filter(backend=broker.alias, queue_name=name, status=JobStatus.READY)
+    # The index of claims has all that is counted; the times stand in the rows.
+    number = count(ready, along=CLAIM_ORDER)
     dated = ready.annotate(since=_ready_since())
-    first = dated.order_by("-priority", "id")[: BOUND + 1]
-    found = first.aggregate(number=CountRows("pk"), oldest=Min("since"))
-    if found["number"] <= BOUND:
-        return Backlog(Count(found["number"]), found["oldest"])
-    return Backlog(settle(ready, found["number"]), min([found["oldest"], *_heads(dated)]))
+    oldest = dated.order_by(*CLAIM_ORDER)[:DATED].aggregate(oldest=Min("since"))["oldest"]
+    if oldest is None or (number.is_exact and int(number) <= DATED):
+        return Backlog(number, oldest)
+    return Backlog(number, min([oldest, *_heads(dated)]))
 
 
 def _ready_since() -> Any:
@@ -96,7 +102,7 @@ def _ready_since() -> Any:
 def _heads(ready: QuerySet[Any]) -> list[datetime]:
     """Return since when the first job of each priority is ready: one index probe each."""
     moments: list[datetime] = []
-    probe = ready.order_by("-priority", "id").values_list("priority", "since")
+    probe = ready.order_by(*CLAIM_ORDER).values_list("priority", "since")
     head = probe.first()
     while head and len(moments) < MOST_PRIORITIES:
         moments.append(head[1])
@@ -104,11 +110,19 @@ def _heads(ready: QuerySet[Any]) -> list[datetime]:
     return moments
 
 
-def _tally(broker: "Broker", status: str) -> Tally:
-    """Count the jobs of a status by queue. Of more than BOUND, the queues of the first ones, and estimates."""
-    rows = Job.objects.using(broker.using).filter(backend=broker.alias, status=status)
-    if status == JobStatus.SCHEDULED:
-        rows = rows.order_by("due_at")
+def _unindexed(broker: "Broker") -> dict[JobStatus, Tally]:
+    """Count the jobs of the statuses that no index knows. A bound would save nothing: all rows are read anyway."""
+    rows = Job.objects.using(broker.using).filter(backend=broker.alias, status__in=UNINDEXED)
+    found = list(rows.order_by().values_list("status", "queue_name").annotate(number=CountRows("*")))
+    return {
+        status: Tally({name: Count(number) for held, name, number in found if held == status}, Count(0))
+        for status in UNINDEXED
+    }
+
+
+def _scheduled(broker: "Broker") -> Tally:
+    """Count the SCHEDULED jobs by queue. Of more than BOUND, the queues of the first ones, and estimates."""
+    rows = Job.objects.using(broker.using).filter(backend=broker.alias, status=JobStatus.SCHEDULED).order_by("due_at")
     names = list(rows.values_list("queue_name", flat=True)[: BOUND + 1])
     found = Counter(names)
     if len(names) <= BOUND:

@@ -1,7 +1,10 @@
 """Why a job is not running, in words for an operator."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..brokers import get_broker
 from ..lifecycle import JobStatus
@@ -16,30 +19,44 @@ if TYPE_CHECKING:
 
 __all__ = ["why"]
 
+Explain = Callable[[Job, "Broker", list[WorkerState]], Iterator[str]]
+
 
 def why(job: Job) -> str:
     """Say in words what a live job waits for, or who runs it."""
-    broker = get_broker(job.backend)
-    sentences = _EXPLAIN[JobStatus(job.status)](job, broker, workers(job.backend, alive=True))
-    return " ".join(sentences)
+    explain = _EXPLAIN.get(job.status)
+    if explain is None:
+        return _("No worker takes it: its status “%(status)s” is none of a job.") % {"status": job.status}
+    return " ".join(explain(job, get_broker(job.backend), workers(job.backend, alive=True)))
 
 
 def _running(job: Job, broker: "Broker", online: list[WorkerState]) -> Iterator[str]:
-    since = "" if job.last_attempted_at is None else f" since {moment_text(job.last_attempted_at)}"
-    yield f"Held by worker {job.worker_id}{since}, attempt {job.attempt}."
+    held = {"worker": job.worker_id, "attempt": job.attempt}
+    if job.last_attempted_at is None:
+        yield _("Held by worker %(worker)s, attempt %(attempt)d.") % held
+    else:
+        since = moment_text(job.last_attempted_at)
+        yield _("Held by worker %(worker)s since %(since)s, attempt %(attempt)d.") % {**held, "since": since}
+    if job.cancel_requested_at is not None:
+        asked = {"moment": moment_text(job.cancel_requested_at), "reason": job.cancel_reason}
+        yield _("Asked to stop at %(moment)s: %(reason)s") % asked
     if not any(worker.id == job.worker_id for worker in online):
-        yield (
+        yield _(
             "That worker does not report any more: another one makes the job ready again "
-            f"{duration_text(broker.options.rescue_after)} after its last heartbeat."
-        )
+            "%(time)s after its last heartbeat."
+        ) % {"time": duration_text(broker.options.rescue_after)}
         yield from _nobody(broker, online)
 
 
 def _scheduled(job: Job, broker: "Broker", online: list[WorkerState]) -> Iterator[str]:
     if job.due_at is not None:
         seconds = (job.due_at - broker.now()).total_seconds()
-        distance = f"in {duration_text(seconds)}" if seconds > 0 else f"{duration_text(-seconds)} ago"
-        yield f"Scheduled for {moment_text(job.due_at)}, {distance}."
+        text = (
+            _("Scheduled for %(moment)s, in %(time)s.")
+            if seconds > 0
+            else _("Scheduled for %(moment)s, %(time)s ago.")
+        )
+        yield text % {"moment": moment_text(job.due_at), "time": duration_text(abs(seconds))}
     yield from _noted(job)
     yield from _obstacles(job, broker, online)
 
@@ -47,7 +64,7 @@ def _scheduled(job: Job, broker: "Broker", online: list[WorkerState]) -> Iterato
 def _waiting(job: Job, broker: "Broker", online: list[WorkerState]) -> Iterator[str]:
     yield from _noted(job)
     if not job.reason:
-        yield "Waits for other jobs, or for a slot of a limit."
+        yield _("Waits for other jobs, or for a slot of a limit.")
 
 
 def _ready(job: Job, broker: "Broker", online: list[WorkerState]) -> Iterator[str]:
@@ -56,12 +73,15 @@ def _ready(job: Job, broker: "Broker", online: list[WorkerState]) -> Iterator[st
     yield from obstacles
     ahead = _ahead(job, broker)
     if ahead:
-        yield f"Behind {ahead} {'job' if ahead == Count(1) else 'jobs'} of its queue."
+        text = ngettext("Behind %(count)s job of its queue.", "Behind %(count)s jobs of its queue.", int(ahead))
+        yield text % {"count": ahead}
     elif not obstacles:
-        yield "First of its queue: the next free worker takes it."
+        yield _("First of its queue: the next free worker takes it.")
+    if not obstacles:
+        yield from _business(job, online)
 
 
-_EXPLAIN = {
+_EXPLAIN: dict[str, Explain] = {
     JobStatus.RUNNING: _running,
     JobStatus.SCHEDULED: _scheduled,
     JobStatus.WAITING: _waiting,
@@ -74,16 +94,30 @@ def _obstacles(job: Job, broker: "Broker", online: list[WorkerState]) -> Iterato
     name = job.queue_name
     paused = Queue.objects.using(broker.using).filter(backend=broker.alias, name=name, paused=True).first()
     if paused is not None:
-        since = moment_text(paused.changed_at)
-        yield f'Queue "{name}" is paused since {since}: resume it with {resume_queue(broker.alias, name)}.'
+        facts = {"queue": name, "since": moment_text(paused.changed_at), "command": resume_queue(broker.alias, name)}
+        yield _('Queue "%(queue)s" is paused since %(since)s: resume it with %(command)s.') % facts
     yield from _nobody(broker, online)
     if online and not any(worker.listens_to(name) for worker in online):
-        yield f'No worker listens to queue "{name}": start one with {start_worker(broker.alias, name)}.'
+        facts = {"queue": name, "command": start_worker(broker.alias, name)}
+        yield _('No worker listens to queue "%(queue)s": start one with %(command)s.') % facts
 
 
 def _nobody(broker: "Broker", online: list[WorkerState]) -> Iterator[str]:
     if not online:
-        yield f"No worker is alive: start one with {start_worker(broker.alias)}."
+        yield _("No worker is alive: start one with %(command)s.") % {"command": start_worker(broker.alias)}
+
+
+def _business(job: Job, online: list[WorkerState]) -> Iterator[str]:
+    """Yield whether those who could take it have their hands full."""
+    listening = [worker for worker in online if worker.listens_to(job.queue_name)]
+    running, most = sum(worker.running for worker in listening), sum(worker.concurrency for worker in listening)
+    if running >= most:
+        text = ngettext(
+            "The worker that listens to it is busy: it runs %(running)d of at most %(most)d jobs.",
+            "The %(workers)d workers that listen to it are busy: they run %(running)d of at most %(most)d jobs.",
+            len(listening),
+        )
+        yield text % {"workers": len(listening), "running": running, "most": most}
 
 
 def _noted(job: Job) -> Iterator[str]:

@@ -4,7 +4,7 @@ import shlex
 
 from ..compat import DEFAULT_TASK_BACKEND_ALIAS
 
-__all__ = ["migrate", "resume_queue", "start_worker"]
+__all__ = ["migrate", "prune", "resume_queue", "start_worker"]
 
 
 def start_worker(alias: str, queue: str | None = None) -> str:
@@ -14,6 +14,10 @@ def start_worker(alias: str, queue: str | None = None) -> str:
 
 def resume_queue(alias: str, queue: str) -> str:
     return _command("tasks", "resume", *_backend(alias), queue)
+
+
+def prune(alias: str) -> str:
+    return _command("tasks", "prune", *_backend(alias))
 
 
 def migrate(using: str) -> str:

@@ -1,10 +1,14 @@
 """Moments and times in words, for people."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
-__all__ = ["duration_text", "moment_text"]
+from ..results import Progress
+
+__all__ = ["duration_text", "moment_text", "number_text", "progress_text"]
 
 UNITS = ((86_400, "d", 3_600, "h"), (3_600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -13,6 +17,21 @@ def moment_text(moment: datetime) -> str:
     """Return a moment in the project's time zone, to the second."""
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     return local.isoformat(" ", "seconds")
+
+
+def number_text(number: float) -> str:
+    """Return a number as English writes it: 1,204."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.6g}"
+
+
+def progress_text(progress: Progress, written: Callable[[float], str] = number_text) -> str:
+    """Return how far a task is: 30 of 100 (30 %), the third part. written: how a number is."""
+    text = written(progress.done)
+    if progress.total is not None:
+        text = _("%(done)s of %(total)s") % {"done": text, "total": written(progress.total)}
+        if progress.total > 0:
+            text += f" ({100 * progress.done / progress.total:.0f} %)"
+    return f"{text}, {progress.message}" if progress.message else text
 
 
 def duration_text(seconds: float) -> str:

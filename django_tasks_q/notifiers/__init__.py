@@ -1,5 +1,6 @@
 """How a sleeping worker is woken."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.utils.module_loading import import_string
 from ..compat import task_backends
 from .base import Notifier
 
-__all__ = ["Notifier", "get_notifier", "make_notifier", "notify"]
+__all__ = ["Notifier", "get_notifier", "make_notifier", "notify", "notify_cancelled"]
 
 NOTIFIERS = {
     "polling": "django_tasks_q.notifiers.polling.PollingNotifier",
@@ -20,31 +21,42 @@ NOTIFIERS = {
 
 
 class Wake:
-    """What an enqueue leaves for the end of its transaction."""
+    """What an enqueue, or a cancel, leaves for the end of its transaction."""
 
-    def __init__(self, notifier: Notifier) -> None:
+    def __init__(self, notifier: Notifier, send: Callable[[], None]) -> None:
         self.notifier = notifier
+        self.send = send
         # By this Django names a callback that has failed; before 6.0 it takes each for a function.
         self.__qualname__ = type(self).__qualname__
 
     def __call__(self) -> None:
-        self.notifier.send()
+        self.send()
 
 
 def notify(alias: str, using: str) -> None:
     """Wake the workers of a backend once the current transaction has committed; a failure is logged, not raised."""
     notifier = get_notifier(alias, using)
-    if notifier.wakes and not _is_pending(notifier):
-        transaction.on_commit(Wake(notifier), using=using, robust=True)
+    _send_on_commit(Wake(notifier, notifier.send))
 
 
-def _is_pending(notifier: Notifier) -> bool:
+def notify_cancelled(alias: str, using: str) -> None:
+    """Tell the workers of a backend, once the current transaction has committed, that running jobs are to stop."""
+    notifier = get_notifier(alias, using)
+    _send_on_commit(Wake(notifier, notifier.send_cancelled))
+
+
+def _send_on_commit(wake: Wake) -> None:
+    if wake.notifier.wakes and not _is_pending(wake):
+        transaction.on_commit(wake, using=wake.notifier.using, robust=True)
+
+
+def _is_pending(wake: Wake) -> bool:
     """Say whether the last thing that this transaction will do is this very wake-up."""
-    connection = connections[notifier.using]
+    connection = connections[wake.notifier.using]
     if not connection.run_on_commit:
         return False
     savepoints, function, *_ = connection.run_on_commit[-1]
-    same = isinstance(function, Wake) and function.notifier is notifier
+    same = isinstance(function, Wake) and function.send == wake.send
     return same and savepoints == set(connection.savepoint_ids)
 
 

@@ -28,6 +28,7 @@ class Notifier:
         self.alias = alias
         self.using = using
         self.options = options
+        self._cancelled = False
         if options.poll_interval is not None:
             self.longest_sleep = options.poll_interval
             self.first_sleep = min(self.first_sleep, options.poll_interval)
@@ -38,6 +39,14 @@ class Notifier:
 
     def send(self) -> None:
         """Wake the workers of this backend that sleep."""
+
+    def send_cancelled(self) -> None:
+        """Tell every worker of this backend, asleep or not, that running jobs are to be cancelled."""
+
+    def hears_cancelled(self) -> bool:
+        """Say whether that was heard since the last call; drain() and before_sleep() listen."""
+        heard, self._cancelled = self._cancelled, False
+        return heard
 
     def listen(self) -> None:
         """Begin to hear wake-ups; called again after a lost connection."""

@@ -8,7 +8,7 @@ from .base import Notifier
 
 __all__ = ["PostgreSQLNotifier"]
 
-CHANNEL = "django_tasks_q"
+CHANNEL, CANCELLED = "django_tasks_q", "django_tasks_q_cancelled"
 # NOTIFY takes a lock of the whole cluster at commit: only where somebody sleeps. Without a sublink, which would cost
 # more time to plan than all the rest.
 SEND = "SELECT pg_notify(%s, %s) FROM django_tasks_q_worker WHERE backend = %s AND idle AND status = 'ONLINE' LIMIT 1"
@@ -39,10 +39,15 @@ class PostgreSQLNotifier(Notifier):
         with connections[self.using].cursor() as cursor:
             cursor.execute(*self.wake_up)
 
+    def send_cancelled(self) -> None:
+        with connections[self.using].cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, %s)", [CANCELLED, self.alias])
+
     def listen(self) -> None:
         wrapper = connections[self.using]
         with wrapper.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}")
+            cursor.execute(f"LISTEN {CANCELLED}")
         self._listening = wrapper.connection
         self._listening.add_notify_handler(self._hear)
         self._woken = True
@@ -57,7 +62,7 @@ class PostgreSQLNotifier(Notifier):
         # It may have come with the answer to a statement, or right behind it: then the socket stays quiet.
         if self._listening is not None:
             while (notification := self._listening.pgconn.notifies()) is not None:
-                self._woken |= notification.extra.decode() == self.alias
+                self._note(notification.relname.decode(), notification.extra.decode())
         woken, self._woken = self._woken, False
         return woken
 
@@ -72,5 +77,9 @@ class PostgreSQLNotifier(Notifier):
         self._listening = None
 
     def _hear(self, notification: Any) -> None:
-        if notification.payload == self.alias:
-            self._woken = True
+        self._note(notification.channel, notification.payload)
+
+    def _note(self, channel: str, alias: str) -> None:
+        if alias == self.alias:
+            self._woken |= channel == CHANNEL
+            self._cancelled |= channel == CANCELLED

@@ -12,6 +12,8 @@ from .base import Notifier
 __all__ = ["RedisNotifier"]
 
 LISTEN_AGAIN = SEND_AGAIN = 5.0
+# A message that tells of a cancelled job; all others tell of a new one.
+CANCELLED = "cancelled"
 logger = logging.getLogger("django_tasks_q.notifier")
 
 
@@ -49,11 +51,17 @@ class RedisNotifier(Notifier):
         return str(caches[self.options.redis_cache].make_key(f"django_tasks_q:{self.alias}"))
 
     def send(self) -> None:
+        self._publish("")
+
+    def send_cancelled(self) -> None:
+        self._publish(CANCELLED)
+
+    def _publish(self, message: str) -> None:
         # A Redis that is away costs a time-out and a line of the log now and then, not at each enqueue.
         if time.monotonic() < self._send_at:
             return
         try:
-            self._client.publish(self._channel, "")
+            self._client.publish(self._channel, message)
         except (OSError, _redis_errors()) as error:
             self._send_at = time.monotonic() + SEND_AGAIN
             logger.warning("Redis is not there (%s); workers find new jobs when they poll.", error)
@@ -82,8 +90,10 @@ class RedisNotifier(Notifier):
     def drain(self) -> bool:
         woken = False
         try:
-            while self._subscription.get_message(timeout=0) is not None:
-                woken = True
+            while (message := self._subscription.get_message(timeout=0)) is not None:
+                cancelled = message["data"] in {CANCELLED, CANCELLED.encode()}
+                self._cancelled |= cancelled
+                woken |= not cancelled
         except _redis_errors() as error:
             self._lost(error)
         return woken

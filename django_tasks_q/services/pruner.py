@@ -3,17 +3,20 @@ from datetime import timedelta
 
 from ..brokers.base import Broker
 from ..lifecycle import ResultStatus
+from ..schedules.store import prune_runs
 from .base import Service
 from .registry import Registry
 
 __all__ = ["Pruner"]
 
 BATCH = 1_000
+# Seconds: what became of a slot is known for at least so long, or it might be fired again where a clock is set back.
+KEEP_RUNS = 86_400.0
 KEEP_WORKERS = timedelta(days=1)
 
 
 class Pruner(Service):
-    """Deletes old results, one batch at a time: under load too, when there are most of them."""
+    """Deletes old results, and records of slots, one batch at a time: under load too, when there are most of them."""
 
     interval = 60.0
     soon = 0.5
@@ -32,6 +35,8 @@ class Pruner(Service):
             )
         if options.failure_ttl is not None and deleted < BATCH:
             deleted += self.broker.prune([ResultStatus.FAILED], options.failure_ttl, limit=BATCH - deleted)
+        if options.result_ttl is not None and deleted < BATCH:
+            deleted += prune_runs(self.broker, max(options.result_ttl, KEEP_RUNS), limit=BATCH - deleted)
         if deleted >= BATCH:
             self.due_at = time.monotonic() + self.soon
         else:

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from ..models.worker import Worker
 
 __all__ = ["Identity", "Load", "Registry", "process_start", "this_node"]
 
+HIDDEN = "hidden"
 ALIVE = (WorkerStatus.ONLINE, WorkerStatus.DRAINING)
 
 
@@ -51,20 +53,27 @@ class Registry:
         self.sender = type(task_backends[broker.alias])
         self.worker_id = ""
         self.idle = False
-        # By how many seconds the database's clock is ahead of this host's.
-        self.clock = 0.0
+        # By how many seconds the database's clock is ahead of one that nobody sets.
+        self._ahead = time.time() - _steady_time()
 
     def set_clock(self) -> None:
         """Compare the database's clock with this host's."""
-        self.clock = (self.broker.now() - timezone.now()).total_seconds()
+        ahead_of_host = (self.broker.now() - timezone.now()).total_seconds()
+        self._ahead = ahead_of_host + time.time() - _steady_time()
 
-    def _database_now(self) -> datetime:
+    @property
+    def clock(self) -> float:
+        """By how many seconds the database's clock is ahead of this host's, even if that has just been set."""
+        return self._ahead + _steady_time() - time.time()
+
+    def database_now(self) -> datetime:
+        """Return the database's time, reckoned from this host's."""
         return timezone.now() + timedelta(seconds=self.clock)
 
     def register(self) -> str:
         """Insert a row under a new id, and return the id."""
         self.set_clock()
-        now = self._database_now()
+        now = self.database_now()
         row = Worker.objects.using(self.broker.using).create(
             id=f"{self.identity.name[:80]}-{secrets.token_hex(4)}",
             backend=self.broker.alias,
@@ -84,12 +93,20 @@ class Registry:
 
     def beat(self, load: Load, *, idle: bool) -> bool:
         """Say that this worker lives. Return False where the others have taken it for dead."""
-        updated = self._update(
-            f"heartbeat_at = {self.broker.now_sql}, running = %s, finished = %s, memory = %s, idle = %s",
-            [load.running, load.finished, load.memory, idle],
-        )
+        with self.broker.timely():
+            updated = self._update(
+                f"heartbeat_at = {self.broker.now_sql}, running = %s, finished = %s, memory = %s, idle = %s",
+                [load.running, load.finished, load.memory, idle],
+            )
         self.idle = idle
         return updated
+
+    def request(self) -> str | None:
+        """Return what an operator wants of this worker."""
+        with self.broker.connection.cursor() as cursor:
+            cursor.execute("SELECT request FROM django_tasks_q_worker WHERE id = %s", [self.worker_id])
+            row = cursor.fetchone()
+        return row[0] if row else None
 
     def mark_idle(self) -> None:
         """Say that this worker is about to sleep, so that an enqueue wakes it."""
@@ -117,8 +134,8 @@ class Registry:
             return bool(cursor.rowcount)
 
     def find_dead(self) -> list[Worker]:
-        """Return the workers whose heart has stopped, or whose process on this node is gone."""
-        return [worker for worker in self._alive() if self._is_dead(worker)]
+        """Return the other workers whose heart has stopped, or whose process on this node is gone."""
+        return [worker for worker in self._alive().exclude(id=self.worker_id) if self._is_dead(worker)]
 
     def lock_dead(self, suspects: Sequence[Worker]) -> list[Worker]:
         """Lock those that are still dead, except the ones another worker has locked; ends with mark_lost()."""
@@ -133,7 +150,7 @@ class Registry:
 
     def _is_dead(self, worker: Worker) -> bool:
         silence = timedelta(seconds=self.broker.options.rescue_after)
-        return worker.heartbeat_at < self._database_now() - silence or self._is_dead_neighbour(worker)
+        return worker.heartbeat_at < self.database_now() - silence or self._is_dead_neighbour(worker)
 
     def without_worker(self, worker_ids: Iterable[str]) -> set[str]:
         """Return those under which no worker is registered, or only one that has gone."""
@@ -141,19 +158,24 @@ class Registry:
 
     def mark_lost(self, worker: Worker) -> None:
         Worker.objects.using(self.broker.using).filter(id=worker.id).update(
-            status=WorkerStatus.LOST, idle=False, running=0, stopped_at=self._database_now()
+            status=WorkerStatus.LOST, idle=False, running=0, stopped_at=self.database_now()
         )
 
     def forget_old(self, keep: timedelta) -> None:
         """Delete the rows of workers that have been gone for long."""
         gone = Worker.objects.using(self.broker.using).filter(backend=self.broker.alias).exclude(status__in=ALIVE)
-        gone.filter(heartbeat_at__lt=self._database_now() - keep).delete()
+        gone.filter(heartbeat_at__lt=self.database_now() - keep).delete()
 
     def _is_dead_neighbour(self, worker: Worker) -> bool:
         """Say whether a worker of this node has no process any more: no need to wait for its heartbeat to time out."""
         if worker.id == self.worker_id or worker.node != this_node() or not worker.process_start:
             return False
-        return process_start(worker.pid) != worker.process_start
+        return process_start(worker.pid) not in {worker.process_start, HIDDEN}
+
+
+def _steady_time() -> float:
+    """Return seconds of a clock that nobody can set, and that goes on while the host is suspended, if it has one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def this_node() -> str:
@@ -167,11 +189,26 @@ def this_node() -> str:
 
 
 def process_start(pid: int) -> str:
-    """Return when the kernel started a process, in its own unit; empty where it does not run, or on other systems."""
+    """Return when the kernel started a process, in its own unit; empty where it does not run, or on other systems.
+
+    HIDDEN where it runs, but /proc shows us only processes of our own user.
+    """
     try:
         with open(f"/proc/{pid}/stat") as stat:
             # After the name, which may contain anything, parentheses included.
             fields = stat.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
+        return HIDDEN if _belongs_to_another(pid) else ""
     return "" if fields[0] in "ZX" else fields[19]
+
+
+def _belongs_to_another(pid: int) -> bool:
+    """Say whether a process runs that we may not send a signal."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        # Signal 0 is none: it only asks.
+        pass
+    return False

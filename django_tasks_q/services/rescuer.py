@@ -1,6 +1,5 @@
 import logging
 import time
-import uuid
 from collections.abc import Callable
 
 from ..brokers.base import Broker
@@ -74,13 +73,14 @@ class Rescuer(Service):
 
     def _rescue(self, worker_id: str, cause: str) -> list[Rescued]:
         rescued: list[Rescued] = []
-        seen: list[uuid.UUID] = []
+        seen: list[str] = []
         now, most = self.broker.now(), self.broker.options.max_losses
         # Each once: one that its worker has just finished may still be seen, where the isolation is repeatable read.
         while jobs := self.broker.held_by(worker_id, limit=BATCH, but=seen):
             outcomes = [lost_outcome(job, worker_id, cause, now, now, most) for job in jobs]
             recorded = self.broker.finish(worker_id, outcomes)
-            rescued += [(job, outcome) for job, outcome in zip(jobs, outcomes, strict=True) if job.id in recorded]
+            ended = zip(jobs, outcomes, strict=True)
+            rescued += [(job, recorded.actual(outcome)) for job, outcome in ended if job.id in recorded]
             seen += [job.id for job in jobs]
         logger.warning("%s %s of its jobs were rescued.", cause, len(rescued))
         jobs_rescued.send_robust(sender=self.registry.sender, worker_id=worker_id, count=len(rescued))

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from ..brokers.values import ClaimedJob
 
@@ -88,6 +88,20 @@ class Buffer:
         self._waiting.clear()
         self._tasks.clear()
         return jobs
+
+    def take_these(self, job_ids: Set[str]) -> list[ClaimedJob]:
+        """Return those of these jobs that wait here."""
+        taken = [job for _, job in self._waiting if job.id in job_ids]
+        if taken:
+            self._waiting = deque(item for item in self._waiting if item[1].id not in job_ids)
+            self._tasks -= Counter(job.task_path for job in taken)
+        return taken
+
+    def keep_only(self, job_ids: Collection[str]) -> None:
+        """Forget the jobs that are not among these."""
+        forgotten = [job for _, job in self._waiting if job.id not in job_ids]
+        self._waiting = deque(item for item in self._waiting if item[1].id in job_ids)
+        self._tasks -= Counter(job.task_path for job in forgotten)
 
     def take_stale(self) -> list[ClaimedJob]:
         """Return what has waited here too long."""

@@ -6,43 +6,59 @@ job pay for a new one. A positive CONN_MAX_AGE is obeyed.
 
 import logging
 import select
+import threading
 import time
 from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 from django.db import Error, connections, reset_queries
+from django.db.backends.signals import connection_created
 
-__all__ = ["clean_connections", "open_usable_connections"]
+__all__ = ["OpenConnections"]
 
 logger = logging.getLogger("django_tasks_q.worker")
 
 
-def open_usable_connections() -> None:
-    """Before a job: close what the server has closed, so that its first query opens a new connection."""
-    for connection in _connected():
-        if _is_too_old(connection) or _has_unexpected_input(connection):
-            _close(connection)
+class OpenConnections:
+    """The connections that this thread has opened, whatever became of them.
 
+    Django tells of each as it is opened; to ask it for all of them costs more than many a job.
+    """
 
-def clean_connections() -> None:
-    """After a job: leave no transaction open and no broken connection."""
-    for connection in _connected():
-        if connection.in_atomic_block or not connection.get_autocommit() or _in_raw_transaction(connection):
-            logger.warning(
-                'The task left a transaction open on the database "%s"; it is rolled back.', connection.alias
-            )
-            _abandon(connection)
-        elif connection.errors_occurred:
-            connection.close_if_unusable_or_obsolete()
-        elif _hides_its_state(connection):
-            _roll_back(connection)
-    if settings.DEBUG:
-        reset_queries()
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+        self._known: list[Any] = [*connections.all(initialized_only=True)]
+        connection_created.connect(self._note)
 
+    def make_usable(self) -> None:
+        """Before a job: close what the server has closed, so that its first query opens a new connection."""
+        for connection in self._connected():
+            if _is_too_old(connection) or _has_unexpected_input(connection):
+                _close(connection)
 
-def _connected() -> list[Any]:
-    return [item for item in connections.all(initialized_only=True) if item.connection is not None]
+    def clean(self) -> None:
+        """After a job: leave no transaction open and no broken connection."""
+        for connection in self._connected():
+            if connection.in_atomic_block or not connection.get_autocommit() or _in_raw_transaction(connection):
+                logger.warning(
+                    'The task left a transaction open on the database "%s"; it is rolled back.', connection.alias
+                )
+                _abandon(connection)
+            elif connection.errors_occurred:
+                connection.close_if_unusable_or_obsolete()
+            elif _hides_its_state(connection):
+                _roll_back(connection)
+        if settings.DEBUG:
+            reset_queries()
+
+    def _connected(self) -> list[Any]:
+        return [connection for connection in self._known if connection.connection is not None]
+
+    def _note(self, connection: Any, **kwargs: Any) -> None:
+        # A thread of the task's may be in the middle of something.
+        if threading.get_ident() == self._thread:
+            self._known = [*(other for other in self._connected() if other is not connection), connection]
 
 
 def _is_too_old(connection: Any) -> bool:

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connections, reset_queries
+from django.db import InterfaceError, InternalError, OperationalError, connections, reset_queries
 
-__all__ = ["Database"]
+__all__ = ["GONE", "Database"]
 
 logger = logging.getLogger("django_tasks_q.worker")
+# What a session ends with; the last one where it was idle in a transaction for too long, as a suspended worker's is.
+GONE = (OperationalError, InterfaceError, InternalError)
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
 
 
@@ -32,7 +34,7 @@ class Database:
         """Run statements. A lost connection, or a conflict that a repetition solves, ends the block quietly."""
         try:
             yield
-        except (OperationalError, InterfaceError) as error:
+        except GONE as error:
             self._fail(error)
         else:
             if settings.DEBUG:

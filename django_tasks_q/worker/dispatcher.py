@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from ..brokers.values import ClaimedJob
 from .buffer import AHEAD, Buffer, RunTimes
@@ -24,6 +24,9 @@ class Dispatcher:
         """Yield the jobs that have been claimed and have not ended."""
         yield from self.buffer.jobs()
         yield from self.pool.jobs()
+
+    def held_ids(self) -> list[str]:
+        return [job.id for job in self.held()]
 
     @property
     def is_empty(self) -> bool:
@@ -48,26 +51,26 @@ class Dispatcher:
         lacking = sum(max(0.0, AHEAD - self._ahead(child, now)) for child in children)
         return self.buffer.demand(lacking, free)
 
-    def hand_out(self, jobs: Sequence[ClaimedJob] = ()) -> None:
-        """Take what was claimed, and see that no child is without work while there is some."""
-        self.buffer.add(jobs)
+    def hand_out(self) -> None:
+        """See that no child is without work while there is some."""
         now = time.monotonic()
         for child in self.pool.available:
             if len(child.assigned) > 1 and child.busy_for(now) > AHEAD:
-                self._take_back(child)
+                self.take_back(child)
         self._share_out(now)
         free = any(not child.assigned for child in self.pool.available)
         laden = max(self.pool.available, key=lambda child: len(child.assigned), default=None)
         if free and laden is not None and len(laden.assigned) > 1:
-            self._take_back(laden)
+            self.take_back(laden)
             self._share_out(now)
 
     def take_all_back(self) -> None:
         """Leave the children only what they have begun."""
         for child in self.pool.children.values():
-            self._take_back(child)
+            self.take_back(child)
 
-    def _take_back(self, child: Child) -> None:
+    def take_back(self, child: Child) -> None:
+        """Leave a child only what it has begun."""
         self.buffer.put_back(self.pool.take_back(child))
 
     def _share_out(self, now: float) -> None:

@@ -6,18 +6,30 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from traceback import format_exception
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any
 
-from ..exceptions import JobLost, MemoryLimitExceeded, SoftTimeout, TasksQError, TaskTimeout
+from ..exceptions import (
+    JobLost,
+    MemoryLimitExceeded,
+    SoftCancel,
+    SoftTimeout,
+    TaskCancelled,
+    TasksQError,
+    TaskTimeout,
+)
+from ..tracebacks import error_group, frames_of
+from .rows import JobRow
 
 __all__ = ["error_entry", "gone_error", "make_entry", "summary", "to_moment"]
 
+KINDS = {SoftTimeout: "soft_timeout", SoftCancel: "cancelled"}
+GONE = {kind.__name__: kind for kind in (JobLost, MemoryLimitExceeded, TaskTimeout, TaskCancelled)}
 WORKER = f"{Path(__file__).parent}{os.sep}"
 
 
 def error_entry(
-    row: SimpleNamespace,
+    row: JobRow,
     error: BaseException,
     started_at: float,
     finished_at: float,
@@ -25,16 +37,19 @@ def error_entry(
     kind: str = "error",
 ) -> str:
     """Return an entry of Job.errors as JSON. A traceback keeps its beginning and its end."""
+    traceback = _of_the_task(error.__traceback__)
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
     try:
-        text = "".join(format_exception(type(error), error, _of_the_task(error.__traceback__)))
-    except Exception as trouble:
+        text = "".join(format_exception(type(error), error, traceback))
+    except BaseException as trouble:  # Its own code is run, which may raise anything.
         text = f"{type(error).__name__} (it cannot be shown: {type(trouble).__name__})\n"
     return make_entry(
-        exception=f"{type(error).__module__}.{type(error).__qualname__}",
+        exception=name,
+        group=error_group(name, frames_of(traceback)),
         traceback=_shorten(text, longest),
         worker=row.worker_id,
         attempt=row.attempt,
-        kind="soft_timeout" if isinstance(error, SoftTimeout) else kind,
+        kind=next((name for of, name in KINDS.items() if isinstance(error, of)), kind),
         started_at=to_moment(started_at + row.clock).isoformat(),
         finished_at=to_moment(finished_at + row.clock).isoformat(),
     )
@@ -55,10 +70,14 @@ def make_entry(**fields: Any) -> str:
 
 
 def gone_error(entry: Mapping[str, str]) -> TasksQError:
-    """Return the error of an entry that was made for a process that is gone."""
+    """Return the error of an entry that was made for a process that is gone, or for one that could not say so."""
     name, _, text = entry["traceback"].partition(": ")
-    kind = {"JobLost": JobLost, "MemoryLimitExceeded": MemoryLimitExceeded, "TaskTimeout": TaskTimeout}
-    return kind[name.rpartition(".")[2]](text.strip())
+    kind = GONE.get(name.rpartition(".")[2])
+    return (
+        kind(text.strip())
+        if kind
+        else TaskCancelled(f"The job was cancelled after it had failed: {entry['exception']}")
+    )
 
 
 def _shorten(text: str, longest: int) -> str:
@@ -72,7 +91,7 @@ def _shorten(text: str, longest: int) -> str:
 def summary(error: BaseException) -> str:
     try:
         lines = str(error).strip().splitlines()
-    except Exception:
+    except BaseException:  # As above.
         lines = []
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:500]

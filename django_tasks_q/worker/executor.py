@@ -3,43 +3,47 @@
 import contextvars
 import json
 import time
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property, lru_cache
 from inspect import iscoroutinefunction
-from types import SimpleNamespace
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.conf import settings
-from django.utils.dateparse import parse_datetime
 
 from ..brokers import get_broker
-from ..brokers.values import Outcome
-from ..compat import BaseTask, task_backends, task_finished, task_started
+from ..brokers.base import Broker
+from ..brokers.values import LogLines, Outcome
+from ..compat import Audience, BaseTask, task_backends, task_finished, task_started
 from ..conf import Options
 from ..exceptions import (
     CorruptJob,
+    SoftCancel,
     Superseded,
     TasksQError,
     TaskTimeout,
     UnknownTask,
     UnserializableError,
 )
-from ..lifecycle import JobStatus, ResultStatus
+from ..lifecycle import ResultStatus
 from ..payloads import NOTHING, dump_return_value
-from ..results import Context, TasksQResult, refuse_corrupt, result_from_row, task_error, task_from_row
+from ..results import Context, TasksQResult, result_from_row, running_job, task_error, task_from_row
 from ..retries import RetryDecision, decide
 from ..task import TaskOptions, declared_task, resolve_options
-from .connections import clean_connections, open_usable_connections
+from .connections import OpenConnections
 from .errors import error_entry, gone_error, summary, to_moment
+from .forks import EndForks
+from .interruption import Interruption
+from .log_capture import LogCapture
 from .pools.wire import Limit, Run, decode_job
+from .reporter import Reporter, RunControl
+from .rows import JobRow, shown
 from .time_limits import await_within, soft_limit
 
 __all__ = ["Executor"]
 
+STARTED, FINISHED = Audience(task_started), Audience(task_finished)
 _is_async = lru_cache(maxsize=1_024)(iscoroutinefunction)
 
 
@@ -48,22 +52,43 @@ class Attempt:
     """One run of a job, as it goes on."""
 
     seq: int
-    row: SimpleNamespace
+    row: JobRow
     task: BaseTask
     options: TaskOptions
-    result: TasksQResult
     started_at: float
+    _result: TasksQResult | None = None
+
+    @property
+    def result(self) -> TasksQResult:
+        """What receivers, and tasks with a context, see of the job. Raise CorruptJob where it cannot be shown."""
+        if self._result is None:
+            is_known = self.row.options or _is_plain(self.row, self.task)
+            self._result = result_from_row(self.row, self.task if is_known else None)
+        return self._result
 
 
 class Executor:
     """Runs jobs of one backend, one at a time.
 
     announce: called with the Limit of a job that has a hard time limit, before it begins.
+    interruption: how a running job is cancelled. reporter: takes what it says of itself. capture: what it logs.
     """
 
-    def __init__(self, alias: str, announce: Callable[[Limit], None]) -> None:
+    def __init__(
+        self,
+        alias: str,
+        announce: Callable[[Limit], None],
+        interruption: Interruption | None = None,
+        reporter: Reporter | None = None,
+        capture: LogCapture | None = None,
+    ) -> None:
         self.backend = task_backends[alias]
         self.announce = announce
+        self.connections = OpenConnections()
+        self.interruption = interruption or Interruption()
+        self.reporter = reporter or Reporter()
+        self.capture = capture
+        self.forks = EndForks()
         # Each job gets a copy: what it sets (language, time zone, …) ends with it.
         self.context = contextvars.copy_context()
         self._resolved: dict[str, tuple[BaseTask, TaskOptions]] = {}
@@ -76,35 +101,39 @@ class Executor:
     def execute(self, seq: int, body: bytes) -> Run:
         """Run the job of a frame and say how it ended, whatever the task raises."""
         started_at = time.time()
-        fields, payloads = decode_job(body)
-        row = _row(fields, self.backend.alias, started_at)
+        self.interruption.begin(seq)
+        frame = decode_job(body)
+        row = JobRow(frame, self.backend.alias, started_at)
         try:
-            _add_payloads(row, payloads)
+            row.read_payloads()
             attempt = self._prepare(seq, row, started_at)
         except UnknownTask as error:
             return self._park(seq, row, started_at, error)
         except CorruptJob as error:
             return self._failed(seq, row, started_at, error, RetryDecision(retry=False))
-        if row.ended is not None:
+        if frame.has_ended:
             return self.context.copy().run(self._tell, attempt)
         self._announce_limit(attempt)
         return self.context.copy().run(self._attempt, attempt)
 
     # prepare
 
-    def _prepare(self, seq: int, row: SimpleNamespace, started_at: float) -> Attempt:
+    def _prepare(self, seq: int, row: JobRow, started_at: float) -> Attempt:
         task, options = self._resolve(row)
-        result = result_from_row(row, task)
-        return Attempt(seq, row, task, options, result, started_at)
+        attempt = Attempt(seq, row, task, options, started_at)
+        if task.takes_context or STARTED.is_heard():
+            # Before it begins: the row may be damaged.
+            attempt.result  # noqa: B018 - read for what it raises
+        return attempt
 
-    def _resolve(self, row: SimpleNamespace) -> tuple[BaseTask, TaskOptions]:
+    def _resolve(self, row: JobRow) -> tuple[BaseTask, TaskOptions]:
         """Return the task and the options of a job; most jobs change nothing of what their task declares."""
-        declared = declared_task(row.task_path)
-        if not _is_plain(row, declared):
+        if row.options:
             task = task_from_row(row)
             return task, resolve_options(task, self.config)
         known = self._resolved.get(row.task_path)
-        if known is None or known[0] is not declared:
+        if known is None:
+            declared = declared_task(row.task_path)
             known = self._resolved[row.task_path] = declared, resolve_options(declared, self.config)
         return known
 
@@ -118,8 +147,10 @@ class Executor:
     # run
 
     def _attempt(self, attempt: Attempt) -> Run:
-        open_usable_connections()
-        task_started.send_robust(sender=type(self.backend), task_result=attempt.result)
+        self.connections.make_usable()
+        running_job.set(attempt.row.id)
+        if STARTED.is_heard():
+            task_started.send_robust(sender=type(self.backend), task_result=attempt.result)
         try:
             run = self._run(attempt)
         except BaseException as error:
@@ -129,26 +160,39 @@ class Executor:
         return run
 
     def _run(self, attempt: Attempt) -> Run:
+        if self.capture is not None:
+            self.capture.begin(attempt.seq, attempt.row, attempt.options.atomic)
         try:
             if attempt.options.atomic:
                 return self._run_atomically(attempt)
             return self._successful(attempt, self._call(attempt))
         finally:
-            clean_connections()
+            if attempt.task.takes_context:
+                self.reporter.end()
+            if self.capture is not None:
+                self.capture.end()
+            self.connections.clean()
 
     def _call(self, attempt: Attempt) -> Any:
-        result, soft_timeout = attempt.result, attempt.options.soft_timeout
-        args = result.args
+        args, kwargs, soft_timeout = attempt.row.args, attempt.row.kwargs, attempt.options.soft_timeout
         if attempt.task.takes_context:
-            args = [Context(task_result=result, metadata=attempt.row.metadata), *args]
+            self.reporter.begin(attempt.seq, attempt.row.clock)
+            control = RunControl(attempt.seq, self.interruption, self.reporter)
+            args = [Context(task_result=attempt.result, metadata=attempt.row.metadata, control=control), *args]
         function = attempt.task.func
         if _is_async(function):
             # Not asyncio.run(): so the ORM's calls come back to this thread and its connections.
-            return async_to_sync(await_within)(function(*args, **result.kwargs), soft_timeout)
-        if soft_timeout is None:
-            return function(*args, **result.kwargs)
-        with soft_limit(soft_timeout):
-            return function(*args, **result.kwargs)
+            return async_to_sync(self._await)(function(*args, **kwargs), soft_timeout)
+        with self.forks:
+            if soft_timeout is None:
+                return self.interruption.run(function, *args, **kwargs)
+            with soft_limit(soft_timeout):
+                return self.interruption.run(function, *args, **kwargs)
+
+    async def _await(self, awaitable: Awaitable[Any], soft_timeout: float | None) -> Any:
+        # Here, because a fork has this thread alone.
+        with self.forks:
+            return await await_within(awaitable, soft_timeout, self.interruption)
 
     def _run_atomically(self, attempt: Attempt) -> Run:
         """Run the task and record its completion in one transaction: both happen, or neither."""
@@ -156,11 +200,21 @@ class Executor:
         with broker.transaction():
             run = self._successful(attempt, self._call(attempt))
             outcome = _outcome(attempt.row, run)
+            self._note_reports(broker, attempt, outcome)
             if outcome.id not in broker.finish(attempt.row.worker_id, [outcome]):
                 raise Superseded(
                     f"Job {outcome.id} belongs to another worker now; what this run did in the database is undone."
                 )
+        if self.capture is not None:
+            self.capture.forget()
         return run._replace(recorded=True)
+
+    def _note_reports(self, broker: Broker, attempt: Attempt, outcome: Outcome) -> None:
+        """Write what the task has said of itself: the supervisor would come too late."""
+        if attempt.task.takes_context and self.reporter.latest:
+            broker.note_progress(attempt.row.worker_id, {outcome.id: self.reporter.latest})
+        if self.capture is not None and (lines := self.capture.whole()):
+            broker.note_logs(attempt.row.worker_id, [LogLines(outcome.id, outcome.attempt, lines)])
 
     def _successful(self, attempt: Attempt, value: Any) -> Run:
         stored = dump_return_value(value, self.config.max_payload) if attempt.options.store_result else None
@@ -173,14 +227,18 @@ class Executor:
             now = time.time()
             return Run(attempt.seq, attempt.started_at, now, superseded=True, reason=str(error))
         decision = self._decide(attempt.row, attempt.options, error)
+        cancelled = self.interruption.is_cancelled
+        if cancelled:
+            # Whatever it was: there is no other attempt.
+            decision = RetryDecision(retry=False)
         run = self._failed(attempt.seq, attempt.row, attempt.started_at, error, decision)
+        if cancelled and isinstance(error, SoftCancel):
+            run = run._replace(failed=False)
         if not decision.retry:
             self._announce_end(attempt, ResultStatus.FAILED, run)
         return run
 
-    def _decide(
-        self, row: SimpleNamespace, options: TaskOptions, error: BaseException | type[BaseException]
-    ) -> RetryDecision:
+    def _decide(self, row: JobRow, options: TaskOptions, error: BaseException | type[BaseException]) -> RetryDecision:
         # What cannot be stored now cannot be stored next time.
         if isinstance(error, UnserializableError):
             return RetryDecision(retry=False)
@@ -192,9 +250,7 @@ class Executor:
             retry_on=options.retry_on,
         )
 
-    def _failed(
-        self, seq: int, row: SimpleNamespace, started_at: float, error: BaseException, decision: RetryDecision
-    ) -> Run:
+    def _failed(self, seq: int, row: JobRow, started_at: float, error: BaseException, decision: RetryDecision) -> Run:
         now = time.time()
         entry = error_entry(row, error, started_at, now, self.config.max_traceback)
         return Run(
@@ -208,7 +264,7 @@ class Executor:
             reason=summary(error),
         )
 
-    def _park(self, seq: int, row: SimpleNamespace, started_at: float, error: UnknownTask) -> Run:
+    def _park(self, seq: int, row: JobRow, started_at: float, error: UnknownTask) -> Run:
         """Put back a job whose task this worker does not know; fail it when none has known it for long enough."""
         now = time.time()
         since = next((entry.get("started_at") for entry in row.errors if entry.get("kind") == "parked"), None)
@@ -226,19 +282,21 @@ class Executor:
 
     def _tell(self, attempt: Attempt) -> Run:
         """Announce the end of a job whose own process could not."""
-        open_usable_connections()
+        self.connections.make_usable()
         run = Run(attempt.seq, attempt.started_at, time.time(), failed=True, error=attempt.row.ended)
         try:
             raise gone_error(json.loads(attempt.row.ended))
         except TasksQError:
             # Inside the handler, as for any other failure.
             self._announce_end(attempt, ResultStatus.FAILED, run)
-        clean_connections()
+        self.connections.clean()
         return run
 
     def _announce_end(self, attempt: Attempt, status: str, run: Run) -> None:
+        if not FINISHED.is_heard(failed=status == ResultStatus.FAILED):
+            return
         result = attempt.result
-        finished_at = _shown(run.finished_at + attempt.row.clock)
+        finished_at = shown(run.finished_at + attempt.row.clock)
         changes: dict[str, Any] = {"status": type(result.status)[status], "finished_at": finished_at}
         if run.return_value is not None and run.return_value != NOTHING:
             changes["_return_value"] = json.loads(run.return_value)
@@ -249,19 +307,7 @@ class Executor:
         task_finished.send_robust(sender=type(self.backend), task_result=result)
 
 
-def _row(fields: Mapping[str, Any], alias: str, started_at: float) -> SimpleNamespace:
-    row = SimpleNamespace(**fields, backend=alias, status=JobStatus.RUNNING)
-    for name in ("run_after", "enqueued_at", "started_at"):
-        value = getattr(row, name)
-        setattr(row, name, parse_datetime(value) if value else None)
-    row.last_attempted_at = _shown(started_at + row.clock)
-    if row.attempt == 1:
-        # As the history will have it.
-        row.started_at = row.last_attempted_at
-    return row
-
-
-def _is_plain(row: SimpleNamespace, task: BaseTask) -> bool:
+def _is_plain(row: JobRow, task: BaseTask) -> bool:
     return (
         not row.options
         and row.run_after is None
@@ -272,27 +318,12 @@ def _is_plain(row: SimpleNamespace, task: BaseTask) -> bool:
     )
 
 
-def _add_payloads(row: SimpleNamespace, payloads: str) -> None:
-    """Read the JSON columns into the row. Raise CorruptJob where they cannot be a call."""
-    row.errors = []
-    try:
-        row.__dict__.update(json.loads(payloads))
-    except ValueError as error:
-        raise CorruptJob(f"A column of the job does not hold JSON: {error}.") from error
-    refuse_corrupt(row)
-
-
-def _outcome(row: SimpleNamespace, run: Run) -> Outcome:
+def _outcome(row: JobRow, run: Run) -> Outcome:
     return Outcome(
-        id=uuid.UUID(row.id),
+        id=row.id,
         attempt=row.attempt,
         status=ResultStatus.SUCCESSFUL,
         started_at=to_moment(run.started_at + row.clock),
         finished_at=to_moment(run.finished_at + row.clock),
         return_value=run.return_value,
     )
-
-
-def _shown(timestamp: float) -> datetime:
-    """Return a moment as tasks and receivers see it: aware, or naive where USE_TZ is off."""
-    return datetime.fromtimestamp(timestamp, UTC if settings.USE_TZ else None)

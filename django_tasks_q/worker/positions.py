@@ -1,7 +1,6 @@
 """How far the claims have come in queues where a look from the beginning costs more than it gives."""
 
 import time
-import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -22,8 +21,10 @@ class _Position:
     look_back_at: float = 0.0
     # Whether a look from the beginning is slow; else it is only of no use as long as there is more behind.
     is_slow: bool = False
+    # Whether the last claim saw the whole queue.
+    looked_back: bool = True
     # The last job that was claimed, by priority.
-    last: dict[int, uuid.UUID] = field(default_factory=dict)
+    last: dict[int, str] = field(default_factory=dict)
 
 
 class Positions:
@@ -37,7 +38,7 @@ class Positions:
     def __init__(self) -> None:
         self._by_queue: dict[str, _Position] = {}
 
-    def after(self, queue_name: str) -> Sequence[tuple[int, uuid.UUID]]:
+    def after(self, queue_name: str) -> Sequence[tuple[int, str]]:
         """Return the last job of each priority, the highest first; nothing where the next claim looks at all."""
         position = self._by_queue.get(queue_name)
         if position is None or time.monotonic() >= position.look_back_at:
@@ -52,6 +53,7 @@ class Positions:
         seconds: how long it took. looked_back: whether it began at the beginning. is_full: whether there may be more.
         """
         position = self._by_queue.setdefault(queue_name, _Position())
+        position.looked_back = looked_back
         if looked_back:
             position.is_slow = seconds > SLOW + SLOW_FOR_EACH * len(jobs)
             position.look_back_at = time.monotonic() + MEMORY
@@ -64,6 +66,10 @@ class Positions:
         """Forget the queues that have nothing ready any more."""
         for name in self._by_queue.keys() - set(queue_names):
             del self._by_queue[name]
+
+    def leave_out(self) -> bool:
+        """Say whether something may be ready before where the last claims began."""
+        return not all(position.looked_back for position in self._by_queue.values())
 
     @property
     def slow_queues(self) -> list[str]:

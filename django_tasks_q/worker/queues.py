@@ -40,6 +40,11 @@ class QueueSelector:
         """Whether some queue was not empty when it was last asked."""
         return bool(self._ready)
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether the last claims may have left out something that is ready."""
+        return self.positions.leave_out()
+
     def seconds_until_due(self) -> float | None:
         """Return the seconds until a look is due that nobody calls for; None where there is none."""
         return self.positions.seconds_until_look_back()

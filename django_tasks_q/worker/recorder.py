@@ -1,102 +1,165 @@
 """Records how jobs ended, and says so once it stands."""
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError
 
 from ..brokers.base import Broker
-from ..brokers.values import ClaimedJob, Outcome
+from ..brokers.values import ClaimedJob, Outcome, Recorded
 from ..services.registry import Registry
+from .database import GONE
 from .events import refused, send_recorded, send_superseded
+from .log_book import LogBook
+from .outcomes import expired_outcome
 
 __all__ = ["Ended", "Recorder"]
 
 logger = logging.getLogger("django_tasks_q.worker")
+BATCH = 1_000
 Ended = tuple[ClaimedJob, Outcome]
+NOTHING = Recorded()
 
 
 class Recorder:
     """Holds outcomes until the database has them: none is dropped because a connection was.
 
     tell: called with the job and the error of each that FAILED without a child that could say so.
+    count: called with each run whose end stands in the database.
     """
 
-    def __init__(self, broker: Broker, registry: Registry, tell: Callable[[ClaimedJob, str], None]) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        registry: Registry,
+        tell: Callable[[ClaimedJob, str], None],
+        count: Callable[[ClaimedJob, Outcome], None],
+    ) -> None:
         self.broker = broker
         self.registry = registry
         self.tell = tell
+        self.count = count
         self.held: list[Ended] = []
+        # Of those, how many the open transaction records; and what it says of how far jobs are.
+        self._written = 0
+        self._told: dict[str, str] = {}
+        # What running jobs have said of how far they are, and is not written yet: JSON by id.
+        self.progress: dict[str, str] = {}
+        # … and what they have logged.
+        self.lines = LogBook(broker.options.max_logs)
         self.finished = 0
         # A commit may have succeeded although its connection broke: then a refusal may mean that it is recorded.
         self.uncertain = False
 
-    def give_back(self, *, but: Iterable[ClaimedJob] = ()) -> None:
-        """Make READY what is RUNNING under this worker, except these jobs."""
-        known = [job.id for job in but]
-        while unknown := self.broker.held_by(self.registry.worker_id, but=known):
+    def give_back(self, *, but: Iterable[ClaimedJob] = ()) -> set[str]:
+        """Make READY what is RUNNING under this worker, except these jobs; return the ids of those still its own."""
+        known = {job.id for job in but}
+        while True:
+            held = self.broker.held_by(self.registry.worker_id, limit=len(known) + BATCH)
+            unknown = [job for job in held if job.id not in known]
+            if not unknown:
+                return {job.id for job in held}
             self.broker.release(self.registry.worker_id, unknown)
 
     def start_over(self) -> None:
         """Let go of everything, and register the worker anew."""
         self.held.clear()
+        self.lines.clear()
         # It may have claimed more after the others had taken it for dead, and looked.
         self.give_back()
         self.registry.register()
 
+    def record_reports(self) -> None:
+        """Write how far running jobs are and what they log, where there is anything since the last time."""
+        self.broker.note_progress(self.registry.worker_id, self.progress)
+        self.progress.clear()
+        self._record_lines()
+
+    def _record_lines(self) -> None:
+        try:
+            self.broker.note_logs(self.registry.worker_id, self.lines.due())
+        except GONE:
+            raise
+        except DatabaseError:
+            logger.exception("What jobs have logged was refused; it is lost.")
+        self.lines.settle()
+
     def hold(self, job: ClaimedJob, outcome: Outcome) -> None:
+        self.lines.end(job)
         self.held.append((job, outcome))
+
+    def drop_expired(self, jobs: Sequence[ClaimedJob]) -> list[ClaimedJob]:
+        """Return the jobs that may begin; hold the others' outcome: they have come too late for their schedule."""
+        late = {job.id: expired for job in jobs if (expired := expired_outcome(job, self.registry.clock)) is not None}
+        if not late:
+            return list(jobs)
+        self.held += [(job, late[job.id]) for job in jobs if job.id in late]
+        return [job for job in jobs if job.id not in late]
 
     def note_recorded(self, job: ClaimedJob, outcome: Outcome) -> None:
         """A child has recorded this one itself."""
+        self.lines.drop(job)
         self.finished += 1
+        self.count(job, outcome)
         send_recorded(self.registry.sender, job, outcome)
 
     def note_ended(self, job: ClaimedJob, outcome: Outcome) -> None:
         """An outcome stands in the database: say so, for a child too that cannot."""
+        self.count(job, outcome)
         send_recorded(self.registry.sender, job, outcome)
-        if outcome.is_final and outcome.child_is_gone and outcome.error is not None:
+        if outcome.unannounced and outcome.is_final and outcome.error is not None:
             self.tell(job, outcome.error)
 
     def note_superseded(self, job: ClaimedJob, outcome: Outcome) -> None:
         """A child has found that this job belongs to another worker."""
+        self.lines.drop(job)
         send_superseded(self.registry.sender, job, outcome)
 
-    def record(self) -> frozenset[Any]:
-        """Write what is held, in the caller's transaction; return the ids that were this worker's.
+    def record(self) -> Recorded:
+        """Write what is held, in the caller's transaction; return what was recorded.
 
-        Where that transaction commits, settle() what was held before.
+        Where that transaction commits, settle() it. What comes in the meantime is not part of it.
         """
+        self._written, self._told = len(self.held), dict(self.progress)
         if not self.held:
-            return frozenset()
-        recorded = self.broker.finish(self.registry.worker_id, [outcome for _, outcome in self.held])
-        return recorded.finished | recorded.retried
+            return NOTHING
+        # Before the jobs that have ended are out of reach.
+        self.broker.note_progress(self.registry.worker_id, self.progress)
+        self.broker.note_logs(self.registry.worker_id, self.lines.due())
+        return self.broker.finish(self.registry.worker_id, [outcome for _, outcome in self.held])
 
-    def settle(self, recorded: frozenset[Any]) -> list[Outcome]:
+    def settle(self, recorded: Recorded) -> list[Outcome]:
         """Let go of what stands in the database now; return those that will run again."""
-        ended, self.held = self.held, []
+        ended, self.held = self.held[: self._written], self.held[self._written :]
+        if ended:
+            told = self._told
+            self.progress = {job_id: text for job_id, text in self.progress.items() if told.get(job_id) != text}
+            self.lines.settle()
         self._announce(ended, recorded)
-        return [outcome for _, outcome in ended if not outcome.is_final and outcome.id in recorded]
+        return [outcome for _, outcome in ended if not outcome.is_final and outcome.id in recorded.retried]
 
     def record_singly(self) -> None:
         """Record what can be recorded; what the database refuses ends as FAILED with its reason."""
         logger.exception("A batch of outcomes was refused; they are recorded one by one.")
+        self._record_lines()
         while self.held:
             job, outcome = self.held[0]
             try:
                 recorded = self.broker.finish(self.registry.worker_id, [outcome])
-            except (OperationalError, InterfaceError):
+            except GONE:
                 raise
             except DatabaseError as error:
                 outcome = refused(outcome, error)
                 recorded = self.broker.finish(self.registry.worker_id, [outcome])
             del self.held[0]
-            self._announce([(job, outcome)], recorded.finished | recorded.retried)
+            self._announce([(job, outcome)], recorded)
 
-    def _announce(self, ended: Iterable[Ended], recorded: frozenset[Any]) -> None:
+    def _announce(self, ended: Iterable[Ended], recorded: Recorded) -> None:
+        if recorded.cancelled:
+            ended = [(job, recorded.actual(outcome)) for job, outcome in ended]
+        known = recorded.finished | recorded.retried
         for job, outcome in ended:
-            if outcome.id in recorded or (self.uncertain and self._stands(outcome)):
+            if outcome.id in known or (self.uncertain and self._stands(outcome)):
                 self.finished += outcome.is_final
                 self.note_ended(job, outcome)
             else:

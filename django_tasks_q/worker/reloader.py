@@ -10,7 +10,7 @@ from typing import Any
 
 from django.utils.autoreload import iter_all_python_module_files
 
-from .pools.fork_server import import_tasks
+from ..discovery import import_tasks
 
 __all__ = ["run_with_reloader"]
 

@@ -14,6 +14,7 @@ class WorkerSettings:
     excluded_queues: Sequence[str] = ()
     concurrency: int = 1
     burst: bool = False
+    scheduler: bool = True
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     shutdown_timeout: float = 25.0

@@ -4,39 +4,44 @@ import logging
 import math
 import select
 import time
+from contextlib import nullcontext
 
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError
 from django.dispatch import Signal
 
 from ..brokers import get_broker
 from ..brokers.values import ClaimedJob, Outcome
 from ..notifiers import make_notifier, notify
+from ..services.agenda import Agenda
+from ..services.canceller import Canceller
 from ..services.heartbeat import Heartbeat
 from ..services.pruner import Pruner
 from ..services.registry import Identity, Load, Registry
+from ..services.reports import ReportWriter
 from ..services.rescuer import Rescuer
 from ..services.scheduler import Scheduler
+from ..services.statistics import Condenser, Gatherer
+from ..services.ticker import Ticker
 from ..signals import worker_started, worker_stopped
 from .buffer import AHEAD
-from .database import Database
+from .cancelling import Cancelling
+from .database import GONE, Database
 from .dispatcher import Dispatcher
 from .idleness import Idleness
-from .outcomes import outcome_of
-from .pools.base import Finished, PoolEvent, Returned
+from .intake import Intake
 from .pools.memory import resident_bytes
 from .pools.prefork import PreforkPool
 from .queues import QueueSelector
 from .readiness import refuse_unready
 from .recorder import Recorder
 from .settings import WorkerSettings
-from .stopping import StopSignals
+from .stopping import Ending, StopSignals
 
 __all__ = ["Supervisor"]
 
 logger = logging.getLogger("django_tasks_q.worker")
-# Seconds for which a stopping worker keeps trying to reach a database that is away.
-LONGEST_FAREWELL = 10.0
-LONGEST_WAIT = 1.0
+# Seconds for which a stopping worker keeps trying to reach a database that is away; and between two looks around.
+LONGEST_FAREWELL, LONGEST_WAIT = 10.0, 1.0
 
 
 class Supervisor:
@@ -52,22 +57,36 @@ class Supervisor:
             self.registry,
             max_tasks=settings.max_tasks_per_child,
             max_memory=settings.max_memory_per_child,
+            cancel_grace=self.broker.options.cancel_grace,
         )
-        self.recorder = Recorder(self.broker, self.registry, self.pool.announce)
+        self.gatherer = Gatherer(self.registry)
+        self.recorder = Recorder(self.broker, self.registry, self.pool.announce, self.gatherer.note)
         self.dispatcher = Dispatcher(self.pool)
+        self.intake = Intake(self.broker, self.registry, self.dispatcher, self.recorder)
         self.notifier = make_notifier(settings.backend, self.broker.using)
         self.idleness = Idleness(self.notifier, self.dispatcher.demand)
         self.selector = QueueSelector(self.broker, settings.queues, settings.excluded_queues)
         self.signals = StopSignals()
-        self.scheduler = Scheduler(self.broker)
+        self.ending = Ending(self.signals, settings.shutdown_timeout)
+        self.heartbeat = Heartbeat(
+            self.registry, self._load, self.idleness.has_rested, self._start_over, self.ending.ask
+        )
+        cancelling = Cancelling(self.dispatcher, self.recorder)
+        held = self.dispatcher.held_ids
+        self.canceller = Canceller(self.broker, self.registry, self.notifier, held, cancelling.cancel)
+        ticker = Ticker(self.broker, self.registry, self.pool.catalogue.find, self.pool.catalogue.declared)
+        self.agenda = Agenda(Scheduler(self.broker), ticker if settings.scheduler else None)
         self.services = [
-            Heartbeat(self.registry, self._load, self.idleness.has_rested, self._start_over),
+            self.heartbeat,
             Rescuer(self.broker, self.registry, self._note_rescued),
+            self.canceller,
+            ReportWriter(self.recorder.record_reports),
             Pruner(self.broker, self.registry),
+            self.gatherer,
+            Condenser(self.registry),
         ]
         self.draining = False
         self._forced = False
-        self._stop_at = math.inf
         self._look_now = True
 
     def run(self) -> int:
@@ -87,42 +106,42 @@ class Supervisor:
     def _turn(self) -> None:
         self._wait()
         self._collect()
-        self._obey_signals()
+        self._obey()
         self._keep_pool()
         self._exchange()
 
     # stopping
 
-    def _obey_signals(self) -> None:
-        if self.signals.count and not self.draining:
+    def _obey(self) -> None:
+        if self.ending.is_wanted and not self.draining:
             self._drain()
-        stop_now = self.signals.count > 1 or time.monotonic() >= self._stop_at
-        if stop_now and not self._forced and self.dispatcher.running:
+        if self.ending.is_due and not self._forced and self.dispatcher.running:
             logger.warning("Stopping now: the jobs that still run go back to the queue.")
             self._forced = True
-            self._stop_at = min(self._stop_at, time.monotonic())
             self.pool.kill_running()
 
     def _drain(self) -> None:
         """Claim no more; give back what has not begun; let the rest finish."""
         self.draining = True
         self.pool.stopping = True
-        self._stop_at = time.monotonic() + self.settings.shutdown_timeout
         self.dispatcher.take_all_back()
-        running, seconds = self.dispatcher.running, self.settings.shutdown_timeout
-        logger.info("Stopping: %s running jobs may finish within %g s.", running, seconds)
+        logger.info("Stopping: %s running jobs may finish %s.", self.dispatcher.running, self.ending)
         with self.database.guard():
             self.registry.mark_draining()
 
     def _is_done(self) -> bool:
-        if self.recorder.held or not self.dispatcher.is_empty:
+        if self.recorder.held or self.intake.has_news or not self.dispatcher.is_empty:
             return self.draining and self._gives_up()
-        told = not self.pool.has_news or time.monotonic() >= self._stop_at
-        return told and (self.draining or (self.settings.burst and self.idleness.is_exhausted and not self._look_now))
+        told = not self.pool.has_news or time.monotonic() >= self.ending.deadline
+        return told and (self.draining or (self.settings.burst and self._has_done_all()))
+
+    def _has_done_all(self) -> bool:
+        looked = self.idleness.is_exhausted and not self._look_now and not self.selector.leaves_out
+        return looked and not self.agenda.is_waiting
 
     def _gives_up(self) -> bool:
         """Say whether a database that is away keeps a stopping worker for too long."""
-        return bool(self.database.seconds_until_retry) and time.monotonic() > self._stop_at + LONGEST_FAREWELL
+        return bool(self.database.seconds_until_retry) and time.monotonic() > self.ending.deadline + LONGEST_FAREWELL
 
     def _stop(self) -> int:
         self.pool.stopping = True
@@ -132,6 +151,7 @@ class Supervisor:
         else:
             with self.database.guard():
                 self.registry.leave(self._load())
+                self.gatherer.run()
         self.notifier.close()
         exit_code = 1 if left else 0
         self._tell(worker_stopped, exit_code=exit_code)
@@ -174,7 +194,10 @@ class Supervisor:
         self.broker.prepare_session()
         if self.registry.worker_id:
             self.recorder.uncertain = True
-            self.recorder.give_back(but=self._held())
+            # What was released may be another worker's by now, although nobody said that the release was committed.
+            self.dispatcher.buffer.keep_only(self.recorder.give_back(but=self._held()))
+            # Before it claims: the others may have taken it for dead while the database was away.
+            self.heartbeat.due_at = 0.0
         else:
             refuse_unready(self.broker)
             self.registry.register()
@@ -188,9 +211,10 @@ class Supervisor:
 
     def _look_at_schedule(self, woken: bool) -> None:
         """Make the jobs ready that are due, and learn when the next one is: nobody tells us of that."""
-        longest = self.notifier.longest_sleep if self.idleness.is_exhausted else LONGEST_WAIT
-        if woken or self.scheduler.is_due(longest):
-            self._look_now |= self.scheduler.look()
+        told = self.idleness.is_exhausted and (self.registry.idle or not self.notifier.reads_idle_flag)
+        longest = self.notifier.longest_sleep if told else LONGEST_WAIT
+        if woken or self.agenda.is_due(longest):
+            self._look_now |= self.agenda.look()
 
     def _release(self) -> None:
         """Give back what no child could take; at the end, everything."""
@@ -216,14 +240,18 @@ class Supervisor:
         if looking:
             self._note_found(len(jobs), demand)
         if not self.draining:
-            self.dispatcher.hand_out(jobs)
+            self.dispatcher.buffer.add(self.recorder.drop_expired(jobs))
+            if not (self.broker.has_meanwhile and self.intake.has_much):
+                self.dispatcher.hand_out()
 
     def _record_and_claim(self, queues: list[str], demand: int) -> list[ClaimedJob]:
         try:
-            with self.broker.transaction(durable=bool(self.recorder.held)):
+            # Where there is nothing to record, each claim is a transaction of its own.
+            together = self.broker.transaction() if self.recorder.held else nullcontext()
+            with self.broker.meanwhile(self.intake.serve), together:
                 recorded = self.recorder.record()
                 jobs = self.selector.claim(self.registry.worker_id, queues, demand)
-        except (OperationalError, InterfaceError):
+        except GONE:
             raise
         except DatabaseError:
             if not self.recorder.held:
@@ -249,39 +277,16 @@ class Supervisor:
     def _expect(self, seconds: float) -> None:
         """A job has gone back to the queue and is due after so many seconds."""
         if seconds > 0:
-            self.scheduler.expect(seconds)
+            self.agenda.expect(seconds)
         else:
             self._look_now = True
 
     # children
 
     def _collect(self) -> None:
-        for event in self.pool.collect():
-            self._take(event)
-
-    def _take(self, event: PoolEvent) -> None:
-        if isinstance(event, Returned):
-            self.dispatcher.buffer.put_back(event.jobs)
-            return
-        # The job may have enqueued another one after our last look: a burst is not over before one more.
-        self._look_now |= self.settings.burst and self.idleness.is_exhausted
-        outcome = outcome_of(
-            event,
-            worker_id=self.registry.worker_id,
-            clock=self.registry.clock,
-            now=time.time(),
-            options=self.broker.options,
-        )
-        if not isinstance(event, Finished):
-            self.recorder.hold(event.job, outcome)
-            return
-        self.dispatcher.times.note(event.job.task_path, event.run.finished_at - event.run.started_at)
-        if event.run.recorded:
-            self.recorder.note_recorded(event.job, outcome)
-        elif event.run.superseded:
-            self.recorder.note_superseded(event.job, outcome)
-        else:
-            self.recorder.hold(event.job, outcome)
+        ended = self.intake.collect()
+        # A job may have enqueued another one after our last look: a burst is not over before one more.
+        self._look_now |= ended and self.settings.burst and self.idleness.is_exhausted
 
     def _start_over(self) -> None:
         """The others have taken this worker for dead and its jobs for lost: let go of everything, and begin anew."""
@@ -301,6 +306,7 @@ class Supervisor:
     def _wait(self) -> None:
         """Sleep until a child, a signal, a wake-up or a moment in time wants something."""
         self._look_now |= self.notifier.before_sleep()
+        self.canceller.listen()
         poll = select.poll()
         poll.register(self.signals.descriptor, select.POLLIN)
         for descriptor, has_output in self.pool.descriptors():
@@ -316,9 +322,9 @@ class Supervisor:
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
-        waits = [LONGEST_WAIT, self.pool.enforce_limits()]
+        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.enforce_limits()]
         if self.draining:
-            waits.append(self._stop_at - now if self._stop_at > now else LONGEST_WAIT)
+            waits.append(self.ending.deadline - now if self.ending.deadline > now else LONGEST_WAIT)
         if self.database.seconds_until_retry:
             waits.append(self.database.seconds_until_retry)
         else:
@@ -328,9 +334,9 @@ class Supervisor:
         return max(0.0, min(waits))
 
     def _database_waits(self, now: float) -> list[float]:
-        waits = [service.due_at - now for service in self.services]
+        waits = [0.0 if self.recorder.held else LONGEST_WAIT, *(service.due_at - now for service in self.services)]
         if not self.draining:
-            waits.append(self.scheduler.seconds_until_due())
+            waits.append(self.agenda.seconds_until_due())
             if self.dispatcher.demand():
                 waits.append(0.0 if self._look_now or self.selector.has_ready else self._seconds_until_look())
         return waits

@@ -3,10 +3,11 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from ..exceptions import SoftTimeout
+from ..exceptions import SoftCancel, SoftTimeout
+from .interruption import CANCELLED, Interruption
 
 __all__ = ["await_within", "soft_limit"]
 
@@ -27,15 +28,33 @@ def soft_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-async def await_within(awaitable: Awaitable[Any], seconds: float | None) -> Any:
-    """Await, and cancel what is awaited after so many seconds; then raise SoftTimeout."""
+async def await_within(awaitable: Awaitable[Any], seconds: float | None, interruption: Interruption) -> Any:
+    """Await, and cancel what is awaited after so many seconds, or where the job is to be cancelled.
+
+    Then raise SoftTimeout, or SoftCancel.
+    """
+    # A task of its own: what comes too late for it is not to hit what stands around it.
+    loop, awaited = asyncio.get_running_loop(), asyncio.ensure_future(awaitable)
+
+    def interrupt() -> None:
+        # Called in the main thread; the loop runs in another one, and may have ended.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(awaited.cancel)
+
+    interruption.arm(interrupt)
     try:
         async with asyncio.timeout(seconds) as limit:
-            return await awaitable
+            return await awaited
     except TimeoutError as error:
         if not limit.expired():
             raise
         raise SoftTimeout(_message(seconds)) from error
+    except asyncio.CancelledError as error:
+        if not interruption.is_cancelled:
+            raise
+        raise SoftCancel(CANCELLED) from error
+    finally:
+        interruption.disarm()
 
 
 def _message(seconds: float | None) -> str:

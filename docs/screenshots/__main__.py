@@ -1,11 +1,11 @@
-"""Take the pictures of the admin in the documentation: python docs/screenshots [folder for them]
+"""Take the pictures of the admin in the documentation: python -m docs.screenshots [folder for them]
 
-Needs Chromium (apt-get install chromium; CHROMIUM names another one). A site with a database of its own is set up in a
-temporary folder; a real worker runs its tasks, some of which fail; then each page is photographed.
+Needs Chromium (apt-get install chromium; CHROMIUM names another one) and Playwright (pip install playwright). A site
+with a database of its own is set up in a temporary folder; a real worker runs its tasks, some of which fail; then each
+page is photographed.
 """
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,22 +13,22 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.browser.chromium import PHONE, Complaints, find_chromium, launched
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 60.0  # seconds, for anything that is waited for
 CHROMIUM = os.environ.get("CHROMIUM", "chromium")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
-)  # fmt: skip
 # It does not wait for the job that runs for ever.
 WORKER = ("--name=web-1", "--concurrency=2", "--exclude-queues=bulk", "--shutdown-timeout=0")
-# Chromium's own number for it.
-DARK = "--blink-settings=preferredColorScheme=0"
+WIDTH = 1360
 
 
-def main(folder: Path) -> None:
+def main(chromium: str, folder: Path) -> None:
     with ExitStack() as stack:
         site = environment(stack.enter_context(tempfile.TemporaryDirectory()))
         manage(site, "migrate", "--verbosity=0")
@@ -37,19 +37,37 @@ def main(folder: Path) -> None:
         stack.enter_context(running(site, "taskworker", *WORKER))
         failed = manage(site, "set_scene").strip()
         wait_for_server(port)
-        for name, path, height, dark in pictures(failed):
-            take(folder / f"admin-{name}.png", f"http://127.0.0.1:{port}/admin/django_tasks_q/{path}", height, dark)
+        browser = stack.enter_context(launched(chromium))
+        for picture in pictures(failed):
+            take(browser, picture, folder / f"admin-{picture.name}.png", f"127.0.0.1:{port}")
 
 
-def pictures(failed: str) -> Iterator[tuple[str, str, int, bool]]:
-    """Yield what is to be taken: the name, the address, the height, and whether in the dark."""
-    yield "results", "result/", 860, False
-    yield "result", f"result/{failed}/change/", 1150, False
-    yield "jobs", "job/?queue=default", 560, False
-    yield "queues", "queue/", 480, False
-    yield "workers", "worker/", 400, False
-    yield "results-dark", "result/?status=FAILED", 700, True
-    yield "queues-dark", "queue/", 480, True
+@dataclass(frozen=True)
+class Picture:
+    """What is to be taken. height: of the window; None takes the whole page."""
+
+    name: str
+    path: str
+    height: int | None
+    dark: bool = False
+    phone: bool = False
+
+
+def pictures(failed: str) -> Iterator[Picture]:
+    yield Picture("dashboard", "", None)
+    yield Picture("dashboard-dark", "", None, dark=True)
+    yield Picture("dashboard-phone", "", PHONE["height"], phone=True)
+    yield Picture("results", "result/", 860)
+    yield Picture("result", f"result/{failed}/change/", 1150)
+    yield Picture("result-phone", f"result/{failed}/change/", PHONE["height"], phone=True)
+    yield Picture("failures", "result/failures/", 430)
+    yield Picture("jobs", "job/?queue=default", 640)
+    yield Picture("queues", "queue/", 480)
+    yield Picture("workers", "worker/", 400)
+    yield Picture("schedules", "schedule/", 760)
+    yield Picture("schedule", "schedule/2/change/", 2400)
+    yield Picture("results-dark", "result/?status=FAILED", 700, dark=True)
+    yield Picture("queues-dark", "queue/", 480, dark=True)
 
 
 def environment(place: str) -> dict[str, str]:
@@ -76,14 +94,17 @@ def running(site: Mapping[str, str], *arguments: str) -> Iterator[None]:
         process.wait()
 
 
-def take(file: Path, url: str, height: int, dark: bool) -> None:
+def take(browser: Browser, picture: Picture, file: Path, host: str) -> None:
     """Photograph a page. Raise SystemExit where the browser complained about it."""
-    flags = [*FLAGS, *([DARK] if dark else []), f"--window-size=1360,{height}", f"--screenshot={file}"]
-    with tempfile.TemporaryDirectory() as profile:
-        command = [CHROMIUM, *flags, f"--user-data-dir={profile}", url]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
-    if complaints := [line for line in done.stderr.splitlines() if "CONSOLE" in line]:
-        raise SystemExit("\n".join([url, *complaints]))
+    size = PHONE if picture.phone else {"width": WIDTH, "height": picture.height or 800}
+    context = browser.new_context(viewport=size, color_scheme="dark" if picture.dark else "light")
+    page = context.new_page()
+    complaints = Complaints(page, host)
+    page.goto(f"http://{host}/admin/django_tasks_q/{picture.path}")
+    page.screenshot(path=file, full_page=picture.height is None)
+    context.close()
+    if complaints:
+        raise SystemExit("\n".join(complaints))
     sys.stdout.write(f"{file} ({file.stat().st_size // 1024} kB)\n")
 
 
@@ -106,6 +127,6 @@ def wait_for_server(port: int) -> None:
 
 
 if __name__ == "__main__":
-    if not shutil.which(CHROMIUM):
-        raise SystemExit(f"There is no {CHROMIUM}: apt-get install chromium, or name another in CHROMIUM.")
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "images")
+    if (found := find_chromium()) is None:
+        raise SystemExit("There is no Chromium: apt-get install chromium, or name another in CHROMIUM.")
+    main(found, Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "images")

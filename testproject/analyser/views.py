@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from django_tasks_q import TasksQResult
 from django_tasks_q.compat import TaskResultDoesNotExist
-from django_tasks_q.models import Job
+from django_tasks_q.models import Job, Result
 from django_tasks_q.monitoring.jobs import find, why
 from django_tasks_q.monitoring.workers import workers
 
@@ -87,6 +87,9 @@ def show_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
 
 def _describe(result: TasksQResult) -> dict[str, Any]:
     row = find(result.id)
+    if isinstance(row, Result):
+        # It may have ended since the result was read.
+        result.refresh()
     succeeded = result.status == "SUCCESSFUL"
     return {
         "result": result,

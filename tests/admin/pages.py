@@ -7,7 +7,7 @@ from typing import Any
 
 from django.urls import reverse
 
-__all__ = ["address", "after", "offered", "post_action", "rows", "text"]
+__all__ = ["address", "after", "confirm", "offered", "post_action", "rows", "text"]
 
 
 def address(model: str, view: str = "changelist", *args: Any) -> str:
@@ -18,6 +18,14 @@ def post_action(client: Any, model: str, action: str, keys: Iterable[Any], **dat
     """Choose an action of a list for these rows, and follow where it leads."""
     form = {"action": action, "index": 0, "_selected_action": [str(key) for key in keys], **data}
     return client.post(address(model), form, follow=True)
+
+
+def confirm(client: Any, question: Any, **data: Any) -> Any:
+    """Press the button of a page that asks, or shows how far it has come. data: what else its form says."""
+    hidden: dict[str, Any] = {}
+    for name, value in question.context["hidden"]:
+        hidden.setdefault(name, []).append(value)
+    return client.post(question.context["back"], hidden | data, follow=True)
 
 
 def offered(response: Any) -> set[str]:

@@ -16,7 +16,7 @@ from django_tasks_q.lifecycle import JobStatus, ResultStatus
 from django_tasks_q.models import Job, Result
 
 from .. import scenes
-from .pages import address, after, post_action, rows, text
+from .pages import address, after, confirm, post_action, rows, text
 
 pytestmark = pytest.mark.django_db
 
@@ -61,12 +61,12 @@ def test_what_was_pruned_meanwhile_is_named(admin_client: Client, monkeypatch: p
     kept, pruned = scenes.results(2)
     load = actions.load
 
-    def prune_in_between(request: Any, queryset: Any) -> list[Any]:
-        found = load(request, queryset)
+    def prune_in_between(queryset: Any) -> list[Any]:
+        found = load(queryset)
         control.delete([pruned])
         return found
 
-    monkeypatch.setattr("django_tasks_q.admin.results.load", prune_in_between)
+    monkeypatch.setattr("django_tasks_q.admin.batches.load", prune_in_between)
     response = post_action(admin_client, "result", "retry", [kept, pruned])
     assert after(response) == [
         "1 result was put back into its queue.",
@@ -77,7 +77,7 @@ def test_what_was_pruned_meanwhile_is_named(admin_client: Client, monkeypatch: p
 # cancel
 
 
-def test_cancel_takes_what_has_not_started_and_leaves_the_rest(admin_client: Client) -> None:
+def test_cancel_takes_what_has_not_started_and_asks_what_runs(admin_client: Client) -> None:
     [held], [ready], [later] = scenes.running(), scenes.jobs(), scenes.jobs(run_after=timedelta(hours=1))
     response = post_action(admin_client, "job", "cancel", [held, ready, later])
     assert Job.objects.get().pk == held
@@ -86,9 +86,9 @@ def test_cancel_takes_what_has_not_started_and_leaves_the_rest(admin_client: Cli
     }
     assert after(response) == [
         "2 jobs were cancelled.",
-        "1 running job was left alone: what has started cannot be cancelled.",
+        "1 running job was asked to stop.",
     ]
-    assert entries() == {("job", str(key), CHANGE, "Cancelled.") for key in (ready, later)}
+    assert entries() == {("job", str(key), CHANGE, "Cancelled.") for key in (held, ready, later)}
 
 
 def test_cancel_of_one_shows_the_result(admin_client: Client) -> None:
@@ -98,13 +98,16 @@ def test_cancel_of_one_shows_the_result(admin_client: Client) -> None:
     assert "Cancelled by admin." in text(response)
 
 
-def test_a_running_job_is_not_cancelled_past_the_page(admin_client: Client) -> None:
+def test_a_running_job_is_asked_to_stop_and_says_so(admin_client: Client) -> None:
     [key] = scenes.running()
-    assert admin_client.get(address("job", "change", key)).context["buttons"] == []
     response = admin_client.post(address("job", "cancel", key), follow=True)
-    assert Job.objects.get().status == JobStatus.RUNNING
-    assert after(response) == ["1 running job was left alone: what has started cannot be cancelled."]
-    assert entries() == set()
+    row = Job.objects.get()
+    assert (row.status, row.cancel_reason) == (JobStatus.RUNNING, "Cancelled by admin.")
+    assert after(response) == ["1 running job was asked to stop."]
+    # Once is enough.
+    page = admin_client.get(address("job", "change", key))
+    assert page.context["buttons"] == []
+    assert "Cancelled by admin." in text(page)
 
 
 def test_a_job_that_is_gone_is_no_error(admin_client: Client) -> None:
@@ -122,13 +125,6 @@ def test_delete_asks_first_and_names_what_it_will_delete(admin_client: Client) -
     assert "Delete 3 results? They cannot be looked at or retried afterwards." in text(response)
     assert all(str(key) in text(response) for key in chosen)
     assert Result.objects.count() == 3
-
-
-def confirm(client: Client, question: Any) -> Any:
-    """Press the button of the page that asks."""
-    form = {name: question.context[name] for name in ("ids",)}
-    form |= {"action": "delete_selected", "confirmed": "yes", "_selected_action": question.context["first"]}
-    return client.post(address("result"), form, follow=True)
 
 
 def test_delete_deletes_what_it_asked_about_and_nothing_else(admin_client: Client) -> None:
@@ -153,7 +149,8 @@ def test_delete_is_one_statement_for_a_thousand(admin_client: Client, django_ass
     with django_assert_max_num_queries(40) as queries:
         confirm(admin_client, question)
     deletes = [query["sql"] for query in queries if query["sql"].startswith("DELETE")]
-    assert len(deletes) == 1
+    # And one for what they have logged.
+    assert len(deletes) == 2
     assert not Result.objects.exists()
 
 
@@ -167,10 +164,14 @@ def test_delete_of_one(admin_client: Client) -> None:
     assert entries() == {("result", str(chosen), DELETION, "")}
 
 
-def test_a_forged_confirmation_is_no_error(admin_client: Client) -> None:
+@pytest.mark.parametrize("progress", ["", "x", "\0", "eyJhIjoxfQ:1x:y", None])
+def test_a_forged_confirmation_is_no_error(admin_client: Client, progress: str | None) -> None:
     [kept] = scenes.results()
-    form = {"action": "delete_selected", "confirmed": "yes", "_selected_action": kept, "ids": "x,,\0,' OR 1=1"}
-    assert admin_client.post(address("result"), form, follow=True).status_code == 200
+    # That of another action is none either.
+    other = post_action(admin_client, "result", "retry", [kept], select_across=1)
+    forged = dict(other.context["hidden"])["progress"] if progress is None else progress
+    response = post_action(admin_client, "result", "delete_selected", [kept], progress=forged)
+    assert after(response) == ["The page was too old, or not ours: nothing was done."]
     assert Result.objects.get().pk == kept
 
 
@@ -189,27 +190,63 @@ def test_a_question_about_nothing_is_not_asked(admin_client: Client) -> None:
     assert response.redirect_chain == [(address("result"), 302)]
 
 
-# all of them
+# run now
 
 
-def test_select_all_follows_the_filters(admin_client: Client) -> None:
-    scenes.results(3, "FAILED")
-    [kept] = scenes.results()
-    form = {"action": "retry", "index": 0, "select_across": 1, "_selected_action": str(kept)}
-    admin_client.post(address("result") + "?status=FAILED", form)
-    assert Result.objects.get().pk == kept
-    assert Job.objects.count() == 3
+def test_run_now_takes_what_is_scheduled_and_leaves_the_rest(admin_client: Client) -> None:
+    [ready], [later] = scenes.jobs(), scenes.jobs(run_after=timedelta(hours=1))
+    response = post_action(admin_client, "job", "run_now", [ready, later])
+    assert Job.objects.get(pk=later).status == JobStatus.READY
+    assert after(response) == ["1 job is ready now.", "1 job was left alone: it was not scheduled for later."]
+    assert entries() == {("job", str(later), CHANGE, "Made ready before its time.")}
 
 
-def test_one_request_does_not_touch_more_than_it_can(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "MOST_SELECTED", 2)
-    [first, *_] = scenes.results(3)
-    response = post_action(admin_client, "result", "retry", [first], select_across=1)
-    assert Job.objects.count() == 2
-    assert after(response) == [
-        "There are more than 2: only the first were taken. Run the action again for the others.",
-        "2 results were put back into their queues.",
+def test_run_now_of_one_shows_it(admin_client: Client) -> None:
+    [later], [ready] = scenes.jobs(run_after=timedelta(hours=1)), scenes.jobs()
+    labels = [str(button["label"]) for button in admin_client.get(address("job", "change", later)).context["buttons"]]
+    assert labels == ["Run now", "Move", "Cancel"]
+    assert "Run now" not in text(admin_client.get(address("job", "change", ready)))
+    response = admin_client.post(address("job", "run", later), follow=True)
+    assert after(response) == ["1 job is ready now."]
+    assert Job.objects.get(pk=later).status == JobStatus.READY
+
+
+# move
+
+
+def test_move_asks_where_to(admin_client: Client) -> None:
+    [held], [ready], [other] = scenes.running(), scenes.jobs(), scenes.jobs()
+    question = post_action(admin_client, "job", "move", [held, ready])
+    assert "Move 1 job?" in text(question)
+    for given, complaint in (
+        ({}, "Name another queue or another priority."),
+        ({"priority": "101"}, "less than or equal to 100"),
+        ({"priority": "x"}, "Enter a whole number"),
+        ({"queue": "x" * 129}, "at most 128 characters"),
+        ({"queue": "a\0b"}, "Null characters are not allowed"),
+    ):
+        assert complaint in text(confirm(admin_client, question, **given))
+    response = confirm(admin_client, question, queue=" mail ", priority="-7")
+    assert after(response) == ["1 job was moved."]
+    assert set(Job.objects.values_list("pk", "queue_name", "priority")) == {
+        (held, "default", 100),
+        (ready, "mail", -7),
+        (other, "default", 0),
+    }
+    assert entries() == {("job", str(ready), CHANGE, "Moved: queue “mail”, priority -7.")}
+
+
+def test_move_of_one_begins_on_its_page(admin_client: Client) -> None:
+    [key] = scenes.jobs()
+    [move] = [
+        button for button in admin_client.get(address("job", "change", key)).context["buttons"] if "fields" in button
     ]
+    question = admin_client.post(move["url"], dict(move["fields"]))
+    confirm(admin_client, question, priority="5")
+    assert Job.objects.get().priority == 5
+
+
+# all of them
 
 
 def test_rows_of_a_backend_that_is_gone_are_left_alone(admin_client: Client) -> None:

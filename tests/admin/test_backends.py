@@ -12,7 +12,7 @@ from django_tasks_q.admin import ResultAdmin, register
 from django_tasks_q.models import Job, Queue, Result, Worker
 
 from .. import scenes
-from .pages import address, after, post_action, rows, text
+from .pages import address, after, confirm, post_action, rows, text
 
 pytestmark = pytest.mark.django_db(databases=["default", "queue"])
 
@@ -95,8 +95,7 @@ def test_every_deed_is_done_in_the_other_database(moved: None, admin_client: Cli
     post_action(admin_client, "job", "cancel", [key, job])
     assert Result.objects.using("queue").filter(status="CANCELLED").count() == 2
     admin_client.post(address("result", "delete", job), {"post": "yes"})
-    form = {"action": "delete_selected", "confirmed": "yes", "_selected_action": str(key), "ids": str(key)}
-    admin_client.post(address("result"), form)
+    confirm(admin_client, post_action(admin_client, "result", "delete_selected", [key]))
     assert not Result.objects.using("queue").exists()
     admin_client.post(address("queue", "pause"), {"name": "mail", "backend": "default"})
     assert Queue.objects.using("queue").get().paused

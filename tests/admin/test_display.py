@@ -2,7 +2,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.dateformat import format as format_date
 
 from django_tasks_q.admin import display
 
@@ -72,3 +73,15 @@ def test_a_long_text_is_shortened_and_the_whole_is_in_the_title() -> None:
 def test_a_link_without_a_page_is_text() -> None:
     assert display.link(None, "<b>") == "<b>"
     assert display.link("/x?a=1&b=2", "<b>") == '<a href="/x?a=1&amp;b=2">&lt;b&gt;</a>'
+
+
+def test_numbers_are_as_the_language_writes_them() -> None:
+    assert (display.number(12_345), display.number(0.25), display.percent(0.333)) == ("12,345", "0.25", "33.3%")
+    with translation.override("de"):
+        assert (display.number(12_345), display.number(0.25), display.percent(0.333)) == ("12.345", "0,25", "33,3 %")
+        assert display.duration(1.24) == "1,24 s"
+
+
+def test_no_text_of_ours_takes_the_place_of_djangos() -> None:
+    with translation.override("de"):
+        assert format_date(datetime(2026, 11, 22), "D") == "So"

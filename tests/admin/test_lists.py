@@ -10,8 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_tasks_q.admin.filters import first_id_at
-from django_tasks_q.ids import uuid7
+from django_tasks_q.ids import first_id_at, uuid7
 from django_tasks_q.models import Job, Result
 
 from .. import scenes
@@ -60,8 +59,8 @@ def number_of_queries(client: Client, url: str) -> int:
 
 
 def test_the_number_of_statements_does_not_grow_with_the_rows(admin_client: Client) -> None:
-    # The count, the page, the choices of two filters; for jobs, the queues that have ready ones as well.
-    for model, make, most in (("result", scenes.results, 4), ("job", scenes.jobs, 6)):
+    # The count, the page, the choices of two filters, the bars; for jobs, the queues that have ready ones as well.
+    for model, make, most in (("result", scenes.results, 5), ("job", scenes.jobs, 7)):
         make(3)
         few = number_of_queries(admin_client, address(model))
         make(70)

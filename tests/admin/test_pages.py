@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
+from django_tasks_q.brokers import get_broker
 from django_tasks_q.models import Job, Result
 
 from .. import scenes
@@ -91,6 +92,7 @@ def test_whatever_was_written_by_others_is_text(admin_client: Client) -> None:
         address("result", "change", key),
         address("worker", "change", worker),
         address("result", "delete", key),
+        address("result", "edit", key),
         address("result") + "?q=" + EVIL.replace("&", "%26") + "&queue=" + EVIL.replace("&", "%26"),
     ):
         body = admin_client.get(url).content.decode()
@@ -261,10 +263,16 @@ def pages(client: Client) -> list[Any]:
     Job.objects.filter(pk=held).update(worker_id=worker.pk)
     urls = [address(model) for model in ("job", "result", "worker", "queue")]
     urls += [address("job", view, job) for view in ("change", "history")]
-    urls += [address("result", view, key) for view in ("change", "history", "delete")]
+    urls += [address("result", view, key) for view in ("change", "history", "delete", "edit")]
+    urls += [
+        address("result", "failures"),
+        address("job", "enqueue"),
+        address("job", "enqueue") + "?task=tests.tasks.add",
+    ]
     urls += [address("worker", view, worker.pk) for view in ("change", "history")]
     question = client.post(address("result"), {"action": "delete_selected", "index": 0, "_selected_action": str(key)})
-    return [question, *(client.get(url) for url in urls)]
+    move = client.post(address("job"), {"action": "move", "index": 0, "_selected_action": str(job)})
+    return [question, move, *(client.get(url) for url in urls)]
 
 
 def test_no_page_needs_an_exception_from_a_strict_content_security_policy(admin_client: Client) -> None:
@@ -278,3 +286,14 @@ def test_every_page_can_be_shown_in_another_language(admin_client: Client) -> No
     with translation.override("de"):
         for page in pages(admin_client):
             assert page.status_code == 200
+
+
+def test_progress_is_shown_as_text(admin_client: Client) -> None:
+    [key] = scenes.running()
+    said = {"done": 30, "total": 120, "message": "<script>é", "at": "2026-01-01T00:00:00+00:00"}
+    get_broker("default").note_progress("w1", {str(key): json.dumps(said)})
+    page = admin_client.get(address("job", "change", key))
+    assert "30 of 120 (25 %), <script>é" in text(page)
+    assert "<script>é" not in page.content.decode()
+    Job.objects.update(progress=["damaged"])
+    assert admin_client.get(address("job", "change", key)).status_code == 200

@@ -112,7 +112,7 @@ def _names(text: str) -> list[str]:
 
 
 def _listing() -> str:
-    lines = ["Scenarios:", *(f"  {name:14} {scenario.title}" for name, scenario in SCENARIOS.items()), "Peers:"]
+    lines = ["Scenarios:", *(f"  {name:15} {scenario.title}" for name, scenario in SCENARIOS.items()), "Peers:"]
     for name, peer in PEERS.items():
         missing = f" (not installed: {', '.join(peer.missing())})" if peer.missing() else ""
         lines.append(f"  {name:22} {peer.label}{missing}")

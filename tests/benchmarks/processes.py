@@ -12,7 +12,7 @@ import psutil
 
 from .errors import BenchmarkError
 
-__all__ = ["TOP", "ProcessGroup", "cpu_of_trees", "named_processes", "pss_of_trees"]
+__all__ = ["TOP", "ProcessGroup", "cpu_of_trees", "named_processes", "pss_of_trees", "tail", "trees"]
 
 TOP = Path(__file__).parent.parent.parent
 # Seconds.
@@ -84,11 +84,15 @@ class ProcessGroup:
     def pids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
+    def exit_codes(self) -> list[int | None]:
+        """Return how each command has ended; None for those that run."""
+        return [process.poll() for process in self._processes]
+
     def check(self) -> None:
         """Raise BenchmarkError where one of the commands has ended."""
-        for command, process in zip(self.commands, self._processes, strict=True):
-            if process.poll() is not None:
-                raise BenchmarkError(f"{command} has ended with {process.returncode}:\n{tail(self.log)}")
+        for command, code in zip(self.commands, self.exit_codes(), strict=True):
+            if code is not None:
+                raise BenchmarkError(f"{command} has ended with {code}:\n{tail(self.log)}")
 
     def stop(self) -> None:
         """Ask all to end, as an operator would, and kill what has not after 15 s, and what they have left behind."""

@@ -32,6 +32,10 @@ class Server:
     def drop(self, name: str) -> None:
         raise NotImplementedError
 
+    def configure(self, name: str, settings: dict[str, Any]) -> None:
+        """Give one database settings of its own."""
+        raise BenchmarkError(f"A database on {self.vendor} has no settings of its own: {', '.join(settings)}.")
+
     def processes(self) -> list[int]:
         """Return the topmost processes of the server; none where it is on another machine."""
         return []
@@ -64,6 +68,11 @@ class PostgreSQL(Server):
     def drop(self, name: str) -> None:
         with self.connect() as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def configure(self, name: str, settings: dict[str, Any]) -> None:
+        with self.connect() as connection:
+            for setting, value in settings.items():
+                connection.execute(f'ALTER DATABASE "{name}" SET {setting} = {value}')
 
     def processes(self) -> list[int]:
         if urlsplit(self.url).hostname not in {None, "", "localhost", "127.0.0.1", "::1"}:

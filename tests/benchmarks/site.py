@@ -110,6 +110,10 @@ class Site:
         self.driver.close()
         self.server.drop(self.name)
 
+    def configure(self, **settings: Any) -> None:
+        """Give the database settings of its own, which hold for connections that are opened from now on."""
+        self.server.configure(self.name, settings)
+
     def empty(self) -> None:
         """Leave no job, no result, no mark."""
         self.driver.ask("clear")

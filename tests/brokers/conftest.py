@@ -14,7 +14,7 @@ Put = Callable[..., list[JobSpec]]
 
 def make_spec(**changes: Any) -> JobSpec:
     given: dict[str, Any] = {
-        "id": uuid7(),
+        "id": str(uuid7()),
         "queue_name": "default",
         "priority": 0,
         "task_path": "tests.tasks.noop",

@@ -7,12 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-__all__ = ["COUNT", "complaints", "fill", "nodes"]
+__all__ = ["COUNT", "complaints", "fill", "fill_schedules", "nodes"]
 
 COUNT = {"postgresql": 200_000, "mysql": 100_000, "sqlite": 100_000}[settings.DATABASE]
 TABLES = ("django_tasks_q_job", "django_tasks_q_result")
+LOG = "django_tasks_q_job_log"
+SCHEDULE, RUN = "django_tasks_q_schedule", "django_tasks_q_schedule_run"
 
-SCANS = [["SCAN", name] for name in (*TABLES, "j")]
+SCANS = [["SCAN", name] for name in (*TABLES, LOG, SCHEDULE, RUN, "j")]
 
 DIGITS = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
 NUMBERS = (
@@ -48,7 +50,7 @@ class Dialect:
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
             found = cursor.fetchone()[0]
         for node in nodes((json.loads(found) if isinstance(found, str) else found)[0]["Plan"]):
-            if node["Node Type"] == "Seq Scan" and node["Relation Name"] in TABLES:
+            if node["Node Type"] == "Seq Scan" and node["Relation Name"] in (*TABLES, LOG, SCHEDULE, RUN):
                 yield f"scans {node['Relation Name']}"
             if "Sort" in node["Node Type"]:
                 yield "sorts"
@@ -107,7 +109,7 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def fill(count: int = COUNT) -> None:
-    """Fill both tables with so many rows in every state, and tell the planner."""
+    """Fill both tables with so many rows in every state, and that of their lines; tell the planner."""
     jobs = {
         "id": DIALECT.key,
         "queue_name": DIALECT.queue,
@@ -125,11 +127,40 @@ def fill(count: int = COUNT) -> None:
         "finished_at": DIALECT.ago,
         "status": "CASE WHEN n % 10 = 0 THEN 'FAILED' ELSE 'SUCCESSFUL' END",
     }
+    lines = {"job_id": results["id"], "attempt": "1", "entries": f"'{json.dumps([[0, '', '', 'x' * 300]])}'"}
+    filled = (jobs | COMMON, results | COMMON, lines)
     with connection.cursor() as cursor:
-        for table, columns in zip(TABLES, (jobs | COMMON, results | COMMON), strict=True):
+        for table, columns in zip((*TABLES, LOG), filled, strict=True):
             cursor.execute(
                 f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())}"
                 f" FROM {NUMBERS} WHERE n <= {count}"
+            )
+            cursor.execute(DIALECT.analyze.format(table))
+            cursor.fetchall() if cursor.description else None
+
+
+def fill_schedules(template: Any, count: int) -> None:
+    """Make so many copies of a schedule, a thousand of them due by now; and three runs of each."""
+    columns = [item.column for item in template._meta.concrete_fields if item.column != "id"]
+    values = {column: column for column in columns}
+    values |= {"name": "TRIM(CAST(n AS CHAR(20)))", "next_run_at": DIALECT.soon}
+    job_id = DIALECT.key.replace("(n)", "(t.id)").replace(", n)", ", t.id)")
+    run = {
+        "job_id": job_id,
+        "schedule_id": "t.id",
+        "slot": DIALECT.ago,
+        "status": "'ENQUEUED'",
+        "fired_at": DIALECT.ago,
+        "reason": "''",
+    }
+    statements = (
+        (SCHEDULE, values, f"{SCHEDULE} t, {NUMBERS} WHERE t.id = {template.pk} AND n <= {count}"),
+        (RUN, run, f"{SCHEDULE} t, {NUMBERS} WHERE n <= 3 AND t.id <> {template.pk}"),
+    )
+    with connection.cursor() as cursor:
+        for table, given, source in statements:
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(given)}) SELECT {', '.join(given.values())} FROM {source}"
             )
             cursor.execute(DIALECT.analyze.format(table))
             cursor.fetchall() if cursor.description else None

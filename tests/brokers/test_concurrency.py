@@ -15,7 +15,8 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from django_tasks_q.brokers import get_broker
-from django_tasks_q.models import Job, Result
+from django_tasks_q.brokers.values import LogLines
+from django_tasks_q.models import Job, JobLog, Result
 from tests.waiting import LIMIT
 
 from .conftest import Put, make_outcomes, make_spec
@@ -63,8 +64,8 @@ def meanwhile(function: Callable[[], Any]) -> Iterator[Callable[[], Any]]:
 def test_no_job_is_claimed_twice(broker: Any, put: Put) -> None:
     specs = put(600)
 
-    def claim_all(worker_id: str) -> list[uuid.UUID]:
-        claimed: list[uuid.UUID] = []
+    def claim_all(worker_id: str) -> list[str]:
+        claimed: list[str] = []
         while jobs := broker.claim(worker_id, "default", 7):
             claimed += [job.id for job in jobs]
         return claimed
@@ -73,7 +74,7 @@ def test_no_job_is_claimed_twice(broker: Any, put: Put) -> None:
     counts = Counter(job_id for share in shares for job_id in share)
     assert counts == dict.fromkeys([spec.id for spec in specs], 1)
     for number, share in enumerate(shares):
-        assert {job.id for job in Job.objects.filter(worker_id=f"w{number}")} == set(share)
+        assert {str(job.id) for job in Job.objects.filter(worker_id=f"w{number}")} == set(share)
 
 
 def test_no_job_is_finished_twice(broker: Any, put: Put) -> None:
@@ -89,23 +90,23 @@ def test_no_job_is_finished_twice(broker: Any, put: Put) -> None:
 def test_a_job_is_either_claimed_or_cancelled(broker: Any, put: Put) -> None:
     specs = put(200)
 
-    def claim_all() -> set[uuid.UUID]:
-        claimed: set[uuid.UUID] = set()
+    def claim_all() -> set[str]:
+        claimed: set[str] = set()
         while jobs := broker.claim("w1", "default", 5):
             claimed |= {job.id for job in jobs}
         return claimed
 
-    def cancel_all() -> set[uuid.UUID]:
-        cancelled: set[uuid.UUID] = set()
+    def cancel_all() -> set[str]:
+        cancelled: set[str] = set()
         for start in range(195, -5, -5):
-            cancelled |= broker.cancel([spec.id for spec in specs[start : start + 5]])
+            cancelled |= broker.cancel([spec.id for spec in specs[start : start + 5]], running=False).done
         return cancelled
 
     claimed, cancelled = at_once(claim_all, cancel_all)
     assert claimed | cancelled == {spec.id for spec in specs}
     assert not claimed & cancelled
-    assert {job.id for job in Job.objects.filter(status="RUNNING")} == claimed
-    assert {result.id for result in Result.objects.filter(status="CANCELLED")} == cancelled
+    assert {str(job.id) for job in Job.objects.filter(status="RUNNING")} == claimed
+    assert {str(result.id) for result in Result.objects.filter(status="CANCELLED")} == cancelled
 
 
 def test_a_result_is_requeued_once(broker: Any, put: Put) -> None:
@@ -115,6 +116,25 @@ def test_a_result_is_requeued_once(broker: Any, put: Put) -> None:
     answers = at_once(lambda: broker.requeue(ids), lambda: broker.requeue(ids[::-1]))
     assert sum(len(answer) for answer in answers) == 50
     assert Job.objects.count() == 50
+
+
+def test_no_line_outlives_its_result(broker: Any, put: Put) -> None:
+    """Not even of a worker that was taken for dead, and goes on logging while others end its jobs and delete them."""
+    put(100)
+    jobs = broker.claim("w1", "default", 100)
+
+    def log() -> None:
+        for start in [*range(0, 100, 5)] * 3:
+            broker.note_logs("w1", [LogLines(job.id, 1, "[]") for job in jobs[start : start + 5]])
+
+    def delete() -> None:
+        for start in range(0, 100, 5):
+            outcomes = make_outcomes(jobs[start : start + 5], "FAILED")
+            broker.delete_results(broker.finish("w1", outcomes).finished)
+
+    at_once(log, log, delete)
+    assert Result.objects.count() == 0
+    assert JobLog.objects.count() == 0
 
 
 def test_a_job_is_promoted_once(broker: Any) -> None:
@@ -146,7 +166,7 @@ def test_everything_at_once_comes_to_a_good_end(broker: Any) -> None:
         finished = 0
         while Result.objects.count() < 400 and time.monotonic() < deadline:
             jobs = broker.claim(worker_id, "default", 11)
-            again = [job for job in jobs if job.attempt == 1 and job.id.int % 4 == 0]
+            again = [job for job in jobs if job.attempt == 1 and uuid.UUID(job.id).int % 4 == 0]
             done = [job for job in jobs if job not in again]
             outcomes = [*make_outcomes(done, "SUCCESSFUL"), *make_outcomes(again, "READY", failed=True)]
             finished += len(broker.finish(worker_id, outcomes).finished)

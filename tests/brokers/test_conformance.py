@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 ERROR = {"exception": "builtins.ValueError", "traceback": 'Traceback: it\'s 100% "wrong" \\ é\n', "worker": "w1"}
 
 
-def ids(jobs: Iterable[Any]) -> list[uuid.UUID]:
-    return [job.id for job in jobs]
+def ids(items: Iterable[Any]) -> list[str]:
+    return [str(item.id) for item in items]
 
 
 def error(number: int = 1) -> str:
@@ -44,7 +44,12 @@ def test_enqueue_stores_each_field_as_it_is(broker: Any) -> None:
     )
     broker.enqueue([spec])
     job = Job.objects.get()
-    assert (job.id, job.queue_name, job.priority, job.task_path) == (spec.id, spec.queue_name, -100, "shop.tasks.send")
+    assert (str(job.id), job.queue_name, job.priority, job.task_path) == (
+        spec.id,
+        spec.queue_name,
+        -100,
+        "shop.tasks.send",
+    )
     assert job.args == [1, "it's 100% %s \\ é 👍"]
     assert (job.kwargs, job.options, job.metadata) == ({"b": None, "a": 1e16}, {"timeout": 3.5}, {"k": [True]})
     assert (job.backend, job.status, job.attempt, job.failures, job.losses) == ("default", "READY", 0, 0, 0)
@@ -92,10 +97,10 @@ def test_claim_makes_a_job_the_workers(broker: Any, put: Put) -> None:
     ]
     assert (job.attempt, job.failures, job.losses, job.run_after) == (1, 0, 0, None)
     assert job.enqueued_at == spec.enqueued_at
-    assert before <= job.started_at <= broker.now()
+    assert job.started_at is None
     row = Job.objects.get()
     assert (row.status, row.worker_id, row.attempt) == ("RUNNING", "w1", 1)
-    assert row.started_at == job.started_at
+    assert before <= row.started_at <= broker.now()
     assert abs(row.last_attempted_at - row.started_at) < timedelta(seconds=1)
 
 
@@ -200,7 +205,7 @@ def test_a_success_moves_to_the_history(broker: Any, put: Put) -> None:
     assert spec.id in recorded
     assert not Job.objects.exists()
     row = Result.objects.get()
-    assert (row.id, row.backend, row.queue_name, row.priority) == (spec.id, "default", "mail", 7)
+    assert (str(row.id), row.backend, row.queue_name, row.priority) == (spec.id, "default", "mail", 7)
     assert (row.task_path, row.args, row.kwargs) == ("tests.tasks.noop", ["é"], {})
     assert (row.metadata, row.options) == ({"m": 1}, {"timeout": 3})
     assert (row.status, row.attempt, row.failures, row.losses) == ("SUCCESSFUL", 1, 0, 0)
@@ -234,6 +239,7 @@ def test_return_values_of_little_substance(broker: Any, put: Put, text: str | No
 def test_a_retry_now_is_ready_again(broker: Any, put: Put) -> None:
     (spec,) = put()
     (first,) = broker.claim("w1", "default", 1)
+    began_at = Job.objects.get().started_at
     recorded = broker.finish("w1", make_outcomes([first], "READY", error=error(), failed=True, reason="again"))
     assert (recorded.finished, recorded.retried) == (frozenset(), {spec.id})
     row = Job.objects.get()
@@ -241,10 +247,10 @@ def test_a_retry_now_is_ready_again(broker: Any, put: Put) -> None:
     assert (row.worker_id, row.errors, row.reason) == (None, [ERROR | {"attempt": 1}], "again")
     (second,) = broker.claim("w2", "default", 1)
     assert (second.attempt, second.failures, json.loads(second.errors)) == (2, 1, [ERROR | {"attempt": 1}])
-    assert second.started_at == first.started_at
+    assert second.started_at == began_at
     row.refresh_from_db()
     assert (row.reason, row.worker_id) == ("", "w2")
-    assert row.started_at == first.started_at < row.last_attempted_at
+    assert row.started_at == began_at < row.last_attempted_at
 
 
 def test_a_retry_later_is_scheduled_from_its_end(broker: Any, put: Put) -> None:
@@ -284,17 +290,18 @@ def test_many_large_arguments_are_stored_together(broker: Any) -> None:
     specs = [make_spec(args=large) for _ in range(8)]
     with broker.transaction():
         broker.enqueue(specs)
-    assert set(Job.objects.values_list("id", flat=True)) == {spec.id for spec in specs}
+    assert set(ids(Job.objects.all())) == {spec.id for spec in specs}
 
 
 def test_the_history_begins_with_the_first_attempt(broker: Any, put: Put) -> None:
     put()
     (first,) = broker.claim("w1", "default", 1)
+    began_at = Job.objects.get().started_at
     broker.finish("w1", make_outcomes([first], "READY", failed=True))
     (outcome,) = make_outcomes(broker.claim("w1", "default", 1), "SUCCESSFUL")
     broker.finish("w1", [outcome])
     row = Result.objects.get()
-    assert (row.started_at, row.last_attempted_at) == (first.started_at, outcome.started_at)
+    assert (row.started_at, row.last_attempted_at) == (began_at, outcome.started_at)
 
 
 def test_a_batch_of_every_kind_at_once(broker: Any, put: Put) -> None:
@@ -469,10 +476,11 @@ def test_release_charges_nothing(broker: Any, put: Put) -> None:
 def test_release_of_a_later_attempt_keeps_the_first_start(broker: Any, put: Put) -> None:
     put()
     (first,) = broker.claim("w1", "default", 1)
+    began_at = Job.objects.get().started_at
     broker.finish("w1", make_outcomes([first], "READY", failed=True))
     broker.release("w1", broker.claim("w1", "default", 1))
     row = Job.objects.get()
-    assert (row.attempt, row.failures, row.started_at) == (1, 1, first.started_at)
+    assert (row.attempt, row.failures, row.started_at) == (1, 1, began_at)
 
 
 def test_release_takes_only_what_is_the_workers(broker: Any, put: Put) -> None:
@@ -570,22 +578,23 @@ def test_cancel_takes_what_has_not_started(broker: Any, put: Put) -> None:
     Job.objects.filter(id=waiting.id).update(status="WAITING")
     (later,) = put(run_after=timezone.now() + timedelta(hours=1))
     asked = [*ids([running, ready, waiting, later]), uuid.uuid4()]
-    assert broker.cancel(asked, reason="by Ann") == {ready.id, waiting.id, later.id}
+    cancelled = broker.cancel(asked, reason="by Ann", running=False)
+    assert cancelled == ({ready.id, waiting.id, later.id}, set())
     assert ids(Job.objects.all()) == [running.id]
     assert {(row.status, row.reason) for row in Result.objects.all()} == {("CANCELLED", "by Ann")}
     row = Result.objects.get(id=ready.id)
     assert (row.args, row.metadata, row.attempt, row.worker_id, row.return_value) == (["é"], {"m": 1}, 0, None, None)
-    assert broker.cancel(asked) == set()
+    assert broker.cancel(asked, running=False) == (set(), set())
 
 
 def test_cancel_of_nothing_is_nothing(broker: Any) -> None:
-    assert broker.cancel([]) == set()
-    assert broker.cancel([uuid.uuid4()]) == set()
+    assert broker.cancel([]) == (set(), set())
+    assert broker.cancel([uuid.uuid4()]) == (set(), set())
 
 
 def test_many_can_be_cancelled_at_once(broker: Any, put: Put) -> None:
     specs = put(2_500)
-    assert broker.cancel(ids(specs)) == {*ids(specs)}
+    assert broker.cancel(ids(specs)).done == {*ids(specs)}
 
 
 # requeue
@@ -598,7 +607,7 @@ def test_requeue_brings_a_result_back_under_its_id(broker: Any, put: Put) -> Non
     assert broker.requeue([spec.id, uuid.uuid4()]) == {spec.id}
     assert not Result.objects.exists()
     row = Job.objects.get()
-    assert (row.id, row.status, row.args, row.kwargs) == (spec.id, "READY", ["é"], {"z": 1, "a": 2})
+    assert (str(row.id), row.status, row.args, row.kwargs) == (spec.id, "READY", ["é"], {"z": 1, "a": 2})
     assert (row.metadata, row.options, row.priority) == ({"m": 1}, {"timeout": 3}, 7)
     assert (row.attempt, row.failures, row.losses) == (1, 0, 0)
     assert (row.errors, row.worker_id, row.reason) == ([ERROR | {"attempt": 1}], None, "")
@@ -681,11 +690,14 @@ def test_times_come_back_as_they_went_in(settings: Any, broker: Any, use_tz: boo
     Job.objects.update(status="READY")
     (job,) = broker.claim("w1", "default", 1)
     assert (job.run_after, job.enqueued_at) == (spec.run_after, spec.enqueued_at)
+    assert abs(Job.objects.get().started_at - now) < timedelta(seconds=10)
+    broker.finish("w1", make_outcomes([job], "READY", failed=True))
+    (job,) = broker.claim("w1", "default", 1)
     assert abs(job.started_at - now) < timedelta(seconds=10)
     (outcome,) = make_outcomes([job], "SUCCESSFUL")
     broker.finish("w1", [outcome])
     row = Result.objects.get()
-    assert (row.finished_at, row.started_at, row.run_after) == (
+    assert (row.finished_at, row.last_attempted_at, row.run_after) == (
         outcome.finished_at,
         outcome.started_at,
         spec.run_after,
@@ -708,7 +720,7 @@ def test_a_job_is_stored_before_the_next_statement_runs(broker: Any) -> None:
         ["default"],
     )
     assert broker.enqueue_and_run(spec, count)
-    assert Job.objects.get().id == spec.id
+    assert str(Job.objects.get().id) == spec.id
     assert Queue.objects.get().name == "1"
 
 
@@ -719,7 +731,7 @@ def test_a_refused_job_leaves_no_transaction_behind(broker: Any) -> None:
     assert broker.enqueue_and_run(spec, WAKE_UP)
     with pytest.raises(IntegrityError):
         broker.enqueue_and_run(spec, WAKE_UP)
-    assert Job.objects.get().id == spec.id
+    assert str(Job.objects.get().id) == spec.id
     assert broker.enqueue_and_run(make_spec(), WAKE_UP)
     assert Job.objects.count() == 2
 
@@ -729,7 +741,7 @@ def test_a_refused_job_leaves_no_transaction_behind(broker: Any) -> None:
 def test_an_error_behind_the_commit_is_logged(broker: Any, caplog: pytest.LogCaptureFixture) -> None:
     spec = make_spec()
     assert broker.enqueue_and_run(spec, ("SELECT 1 / %s", [0]))
-    assert Job.objects.get().id == spec.id
+    assert str(Job.objects.get().id) == spec.id
     assert f"Job {spec.id} is stored" in caplog.text
 
 
@@ -739,3 +751,69 @@ def test_what_cannot_be_done_in_one_round_trip_is_left_alone(broker: Any) -> Non
         assert not broker.enqueue_and_run(make_spec(), WAKE_UP)
     assert not broker.enqueue_and_run(make_spec(), None)
     assert not Job.objects.exists()
+
+
+# run now, move
+
+
+def test_run_now_takes_what_is_scheduled(broker: Any, put: Put) -> None:
+    (ready,) = put()
+    later, other = put(2, run_after=timezone.now() + timedelta(hours=1))
+    Job.objects.update(reason="why")
+    assert broker.run_now([*ids([ready, later]), uuid.uuid4()]) == {later.id}
+    row = Job.objects.get(id=later.id)
+    assert (row.status, row.reason) == ("READY", "")
+    assert timezone.now() - timedelta(minutes=1) < row.due_at <= timezone.now()
+    assert Job.objects.get(id=other.id).status == "SCHEDULED"
+    assert broker.run_now([later.id]) == set()
+    assert {job.id for job in broker.claim("w1", "default", 5)} == {ready.id, later.id}
+
+
+def test_move_takes_what_does_not_run(broker: Any, put: Put) -> None:
+    put(priority=100)
+    (running,) = broker.claim("w1", "default", 1)
+    ready, other = put(2)
+    (later,) = put(run_after=timezone.now() + timedelta(hours=1))
+    asked = [running.id, *ids([ready, later]), uuid.uuid4()]
+    assert broker.move(asked, {"queue_name": "it's", "priority": -5}) == {ready.id, later.id}
+    assert broker.move([later.id], {"priority": 7}) == {later.id}
+    moved = {str(row.id): (row.queue_name, row.priority, row.status) for row in Job.objects.all()}
+    assert moved == {
+        running.id: ("default", 100, "RUNNING"),
+        ready.id: ("it's", -5, "READY"),
+        later.id: ("it's", 7, "SCHEDULED"),
+        other.id: ("default", 0, "READY"),
+    }
+    assert [job.id for job in broker.claim("w1", "it's", 5)] == [ready.id]
+
+
+def test_a_parent_goes_with_the_job(broker: Any) -> None:
+    parent = uuid.uuid4()
+    broker.enqueue([make_spec(parent_id=str(parent)), make_spec()])
+    broker.enqueue([make_spec(parent_id=str(parent))])
+    jobs = broker.claim("w1", "default", 3)
+    broker.finish("w1", make_outcomes(jobs, "SUCCESSFUL"))
+    assert sorted(map(str, Result.objects.values_list("parent_id", flat=True))) == sorted([str(parent)] * 2 + ["None"])
+    broker.requeue(ids(jobs))
+    assert Job.objects.filter(parent_id=parent).count() == 2
+
+
+@pytest.mark.parametrize("text", ["shop.NoStock at shop/tasks.py:12 in charge", "é 👍 \\ ' \" %s", "x" * 400])
+def test_a_failure_knows_those_that_are_like_it(broker: Any, put: Put, text: str) -> None:
+    put(2)
+    first, second = broker.claim("w1", "default", 2)
+    entry = json.dumps(ERROR | {"group": text})
+    broker.finish("w1", make_outcomes([first], "FAILED", error=entry, failed=True))
+    broker.finish("w1", make_outcomes([second], "READY", error=entry, failed=True))
+    assert Result.objects.get().error_group == text[:255]
+    (second,) = broker.claim("w1", "default", 1)
+    broker.finish("w1", make_outcomes([second], "SUCCESSFUL", return_value="1"))
+    assert Result.objects.get(id=second.id).error_group is None
+
+
+def test_a_failure_without_a_group_has_none(broker: Any, put: Put) -> None:
+    put(2)
+    first, second = broker.claim("w1", "default", 2)
+    broker.finish("w1", make_outcomes([first], "FAILED", error=error(), failed=True))
+    broker.finish("w1", make_outcomes([second], "FAILED", failed=True))
+    assert set(Result.objects.values_list("error_group", flat=True)) == {None}

@@ -8,6 +8,8 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from django_tasks_q.brokers import get_broker
+from django_tasks_q.brokers.values import LogLines
+from django_tasks_q.models import Job
 
 from .conftest import make_outcomes
 from .crowd import complaints, fill, nodes
@@ -49,9 +51,22 @@ def finish(status: str) -> Callable[[Any], Any]:
     return run
 
 
+def find_cancelled(broker: Any) -> Any:
+    # Not one that is to be cancelled: to find that is what a worker asks every other second.
+    return [broker.find_cancelled("w1", [job.id for job in broker.claim("w1", "queue-3", 50)])]
+
+
 def claim_behind(broker: Any) -> Any:
     (job,) = broker.claim("w1", "queue-3", 1)
     return broker.claim("w1", "queue-3", 500, after=[(job.priority + 1, job.id), (job.priority, job.id)])
+
+
+def note_logs(broker: Any) -> Any:
+    jobs = broker.claim("w1", "queue-3", 50)
+    made = broker.options.max_errors + 1
+    Job.objects.filter(id__in=[job.id for job in jobs]).update(attempt=made)
+    broker.note_logs("w1", [LogLines(job.id, made, "[]") for job in jobs])
+    return jobs
 
 
 def plan(sql: str, params: Any) -> dict[str, Any]:
@@ -73,6 +88,7 @@ HOT: dict[str, Callable[[Any], Any]] = {
     "prune": lambda broker: broker.prune(["SUCCESSFUL", "FAILED"], 3_600),
     "finish": finish("SUCCESSFUL"),
     "hand back": finish("SCHEDULED"),
+    "find_cancelled": find_cancelled,
     "release": lambda broker: broker.release("w1", broker.claim("w1", "queue-3", 50)),
 }
 
@@ -93,6 +109,21 @@ def test_hot_statements_neither_scan_nor_sort(crowd: None, name: str) -> None:
     assert made
     found = {sql: complaints(sql, params) for sql, params in made}
     assert {sql: said for sql, said in found.items() if said} == {}
+
+
+def test_what_is_logged_is_written_and_forgotten_by_keys(crowd: None) -> None:
+    """A few rows may be sorted, to be locked in the order of their keys."""
+    found = {sql: complaints(sql, params) for sql, params in statements(note_logs)}
+    assert len(found) > 3
+    assert [sql for sql, said in found.items() if any("scan" in each.lower() for each in said)] == []
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_makes_due_jobs_ready_does_not_look_at_the_others(crowd: None) -> None:
+    sql, params = statements(lambda broker: broker.promote(100_000))[0]
+    made = list(nodes(plan(sql, params)))
+    assert "tasksq_job_scheduled" in {node.get("Index Name") for node in made}
+    assert not any(node.get("Rows Removed by Filter") for node in made)
 
 
 @pytest.mark.only_on("postgresql")

@@ -11,7 +11,8 @@ from django_tasks_q.brokers.values import ClaimedJob
 from django_tasks_q.worker.executor import Executor
 from django_tasks_q.worker.outcomes import outcome_of
 from django_tasks_q.worker.pools.base import Finished
-from django_tasks_q.worker.pools.wire import FrameReader, Limit, encode_job
+from django_tasks_q.worker.pools.channels import FrameReader
+from django_tasks_q.worker.pools.wire import Limit, encode_job
 
 __all__ = ["WORKER", "run_now", "run_ready"]
 

@@ -1,5 +1,6 @@
 """Django's own tests of the Tasks framework: fetched from its source distribution, and pointed at this backend."""
 
+import fcntl
 import os
 import re
 import subprocess
@@ -18,16 +19,22 @@ STAND_INS = "tests.dep14.standins"
 SUITE = re.compile(r"[^/]+/tests/tasks/(\w+\.py)")
 # Django's names are what the backport's became after 0.12.
 OLD_NAMES = {"InvalidTask": "InvalidTaskError", "InvalidTaskBackend": "InvalidTaskBackendError"}
-SECONDS_TO_DOWNLOAD = 80
+SECONDS_TO_DOWNLOAD = 120
 
 
 def fetch_suite(version: str, cache: Path) -> Path:
-    """Return the folder with the tests of this Django, which pip downloads once. Raise MissingService."""
+    """Return the folder with the tests of this Django, which pip downloads once. Raise MissingService.
+
+    cache: where they are kept, for the sessions beside this one too.
+    """
     kept = cache / f"django-{version}"
-    if not kept.exists():
-        with tempfile.TemporaryDirectory(dir=cache) as place:
-            _extract(_download(version, Path(place)), Path(place, "suite"))
-            _keep(Path(place, "suite"), kept)
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            with tempfile.TemporaryDirectory(dir=cache) as place:
+                _extract(_download(version, Path(place)), Path(place, "suite"))
+                os.rename(Path(place, "suite"), kept)
     return kept
 
 
@@ -51,15 +58,6 @@ def _extract(archive: Path, folder: Path) -> None:
             source = files.extractfile(member) if (match := SUITE.fullmatch(member.name)) else None
             if match and source:
                 (folder / match[1]).write_bytes(source.read())
-
-
-def _keep(found: Path, kept: Path) -> None:
-    try:
-        os.rename(found, kept)
-    except OSError:
-        # A session beside this one may have been faster.
-        if not kept.exists():
-            raise
 
 
 def point_at_stand_ins(suite: Path, package: Path) -> None:

@@ -71,11 +71,11 @@ Outcomes = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """How each of the tests ended: "passed", or why not."""
     services.require(services.DATABASES[settings.DATABASE])
-    cache = request.config.cache.mkdir("django-tests")
-    suite = services.require(partial(fetch_suite, VERSION, cache))
+    # Not pytest's own folder, of which each environment of tox has another.
+    suite = services.require(partial(fetch_suite, VERSION, ROOT / ".pytest_cache" / "django-tests"))
     folder = tmp_path_factory.mktemp("dep14")
     point_at_stand_ins(suite, folder / PACKAGE)
     return _run(folder)

@@ -16,12 +16,14 @@ import django_tasks_q
 from django_tasks_q import Exponential, exceptions, signals
 from django_tasks_q.conf import DEFAULTS, NOTIFIERS, Options, to_seconds
 from django_tasks_q.task import OPTION_NAMES
+from tests.worker import behaviours
 
 from .blocks import PAGES, ROOT, page_name
 
 REFERENCE = ROOT / "docs" / "reference"
 PACKAGE = Path(django_tasks_q.__file__).parent
 MODELS = list(apps.get_app_config("django_tasks_q").get_models())
+PROOF = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 
 
@@ -85,6 +87,11 @@ def test_every_system_check_is_described() -> None:
     assert set(re.findall(r'"(tasksq\.[EW]\d+)"', code)) == set(rows("checks.md"))
 
 
+def test_every_hostile_behaviour_is_described_as_it_is_tested() -> None:
+    page = (REFERENCE / "hostile-tasks.md").read_text()
+    assert [line for line in page.splitlines() if line.startswith("|")] == behaviours.table().splitlines()
+
+
 def test_every_signal_is_described() -> None:
     assert set(signals.__all__) <= set(rows("signals.md"))
 
@@ -102,13 +109,25 @@ def test_every_column_is_described(model: Any) -> None:
         # Its own columns, beside those of a job.
         section += page.split("## django_tasks_q_job\n")[1].split("\n## ")[0]
     described = {name for line in section.splitlines() for name in re.findall(r"`(\w+)`", line.split(" | ")[0])}
-    assert {field.column for field in model._meta.fields} <= described
+    # A key of several columns has none of its own.
+    assert {field.column for field in model._meta.fields if field.column} <= described
 
 
 def test_every_public_name_is_described() -> None:
     page = (REFERENCE / "api.md").read_text() + (REFERENCE / "exceptions.md").read_text()
     described = set(re.findall(r"auto\w+:: (\w+)", page))
     assert set(django_tasks_q.__all__) <= described
+
+
+def test_every_proof_of_a_promise_exists() -> None:
+    page = (ROOT / "docs" / "explanation" / "guarantees.md").read_text()
+    promises = page.split("## Promised")[1].split("\n## ")[0].strip().split("\n\n**")
+    for promise in promises:
+        proofs = PROOF.findall(promise)
+        assert proofs, promise
+        for path, name in proofs:
+            assert (ROOT / path).is_file(), path
+            assert not name or f"def {name}(" in (ROOT / path).read_text(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)

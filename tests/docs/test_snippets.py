@@ -66,6 +66,8 @@ def test_a_page_works_as_a_whole(page: Path, shop: Path, tmp_path: Path) -> None
     """Its files can be imported, its tests pass, its examples run, and so do the jobs that these enqueue."""
     project = Project(shutil.copytree(shop, tmp_path / "mysite"))
     modules = _write_files(project, page)
+    if "shop.models" in modules:
+        project.shell("python manage.py makemigrations shop\npython manage.py migrate")
     project.manage("check")
     project.shell(
         "".join(f"DJANGO_SETTINGS_MODULE=mysite.settings python -c '{SET_UP}import {name}'\n" for name in modules)

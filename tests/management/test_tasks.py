@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from django_tasks_q.brokers import get_broker
 from django_tasks_q.compat import FRAMEWORK
 from django_tasks_q.control.queues import pause
 from django_tasks_q.lifecycle import JobStatus, ResultStatus, WorkerStatus
@@ -33,7 +34,10 @@ def columns(text: str) -> list[list[str]]:
 # Every verb
 
 
-VERBS = ("stats", "list", "show", "retry", "cancel", "pause", "resume", "prune", "workers", "health")
+VERBS = (
+    "stats", "list", "show", "retry", "cancel", "run-now", "move", "enqueue", "pause", "resume", "prune", "workers",
+    "health",
+)  # fmt: skip
 
 
 def test_the_verbs_are_there(tasks_process: Tasks) -> None:
@@ -214,6 +218,32 @@ def test_show_says_why_a_live_job_is_not_running(tasks: Tasks) -> None:
     assert tasks("show", job_id, "--json").json["why"].startswith('Queue "mail" is paused')
 
 
+def test_show_says_how_far_a_job_is(tasks: Tasks) -> None:
+    [job_id] = scenes.running()
+    assert "Progress" not in tasks("show", job_id).out
+    said = {"done": 1_500, "total": None, "message": "\x1b[2Jrows", "at": "2026-01-01T00:00:00+00:00"}
+    get_broker("default").note_progress("w1", {str(job_id): json.dumps(said)})
+    assert "\nProgress       1,500, \\x1b[2Jrows, at 2026-01-01 01:00:00+01:00\n" in tasks("show", job_id).out
+    assert tasks("show", job_id, "--json").json["progress"] == said
+
+
+def test_show_has_what_the_runs_have_logged_where_that_is_asked_for(tasks: Tasks) -> None:
+    [job_id] = scenes.running()
+    hostile = [[1_767_225_600.5, "INFO", "shop", "two\n\x1b[2Jlines"], [0, "", "", "… 3 lines left out …"]]
+    scenes.log(job_id, hostile, attempt=1)
+    assert "Log of" not in tasks("show", job_id).out
+    assert "logs" not in tasks("show", job_id, "--json").json
+    shown = tasks("show", job_id, "--logs").out
+    said = "  2026-01-01 01:00:00+01:00 INFO shop: two\n  \\x1b[2Jlines\n  … 3 lines left out …"
+    assert shown.rstrip().endswith(f"\n\nLog of attempt 1\n{said}")
+    first, second = tasks("show", job_id, "--logs", "--json").json["logs"]
+    assert first == {
+        "attempt": 1, "at": "2026-01-01T00:00:00.500Z", "level": "INFO", "logger": "shop",
+        "message": "two\n\x1b[2Jlines",
+    }  # fmt: skip
+    assert (second["at"], second["message"]) == (None, "… 3 lines left out …")
+
+
 def test_show_as_json_has_every_column(tasks: Tasks) -> None:
     [result_id] = scenes.results(1, task=echo, return_value={"a": 1})
     document = tasks("show", result_id, "--json").json
@@ -312,15 +342,18 @@ def test_cancel_of_ids(tasks: Tasks) -> None:
     assert set(Result.objects.values_list("reason", flat=True)) == {"Cancelled by manage.py tasks cancel."}
 
 
-def test_cancel_says_plainly_that_running_jobs_go_on(tasks: Tasks) -> None:
+def test_cancel_asks_what_runs_to_stop(tasks: Tasks) -> None:
     [ready], [held], [done] = scenes.jobs(), scenes.running(), scenes.results()
     ran = tasks("cancel", ready, held, done)
     assert ran.code == 1
     assert ran.out.splitlines() == [
         "Cancelled 1 job.",
-        f"Not cancelled: {held} is RUNNING, and a running job cannot be cancelled yet.",
         f"Not cancelled: {done} has finished already: it is SUCCESSFUL.",
+        "Asked 1 running job to stop.",
     ]
+    again = tasks("cancel", held, "--json")
+    assert (again.code, again.json) == (0, {"cancelled": 0, "refused": [], "asked": 1})
+    assert "Cancelled by manage.py tasks cancel." in tasks("show", held).out
 
 
 def test_cancel_of_a_queue_asks_first(tasks: Tasks, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +364,7 @@ def test_cancel_of_a_queue_asks_first(tasks: Tasks, monkeypatch: pytest.MonkeyPa
     assert 'Cancel 2 jobs of queue "mail"? [y/N]' in declined.err
     assert Job.objects.count() == 2
     agreed = tasks("cancel", "--queue", "mail", "--json")
-    assert (agreed.code, agreed.json) == (0, {"cancelled": 2, "refused": [], "running": 0})
+    assert (agreed.code, agreed.json) == (0, {"cancelled": 2, "refused": [], "asked": 0, "running": 0})
 
 
 def test_cancel_without_anybody_to_ask_is_wrong_usage(tasks_process: Tasks) -> None:
@@ -350,13 +383,15 @@ def test_cancel_with_yes_does_not_ask(tasks: Tasks) -> None:
     assert ran.code == 0
     assert ran.out.splitlines() == [
         "Cancelled 2 jobs.",
-        "Not cancelled: 1 that run; a running job cannot be cancelled yet.",
+        "Not cancelled: 1 that run; --running cancels those too.",
     ]
+    running = tasks("cancel", "--task", "tests.tasks.noop", "--running", "--yes")
+    assert (running.code, running.out) == (0, "Cancelled 0 jobs.\nAsked 1 running job to stop.\n")
     nothing = tasks("cancel", "--queue", "empty")
     assert (nothing.code, nothing.out, nothing.err) == (1, "Cancelled 0 jobs.\n", "")
 
 
-@pytest.mark.parametrize("arguments", [(), (str(MISSING), "--queue", "mail"), ("--yes",)])
+@pytest.mark.parametrize("arguments", [(), (str(MISSING), "--queue", "mail"), ("--yes",), (str(MISSING), "--running")])
 def test_cancel_wants_ids_or_a_condition(tasks: Tasks, arguments: tuple[str, ...]) -> None:
     assert tasks("cancel", *arguments).code == 2
 

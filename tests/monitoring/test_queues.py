@@ -29,6 +29,7 @@ def numbers(queue: QueueStats) -> tuple[int, int, int, int]:
 def small_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counts, "BOUND", 3)
     monkeypatch.setattr(queues, "BOUND", 3)
+    monkeypatch.setattr(queues, "DATED", 3)
 
 
 # Which

@@ -1,8 +1,9 @@
 """LISTEN/NOTIFY: sleeping workers are woken, and nobody is where nobody sleeps."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +16,17 @@ from tests import tasks
 from tests.conftest import StartWorker
 from tests.rows import row_of, wait_for_effects
 from tests.waiting import wait_for
+from tests.worker.tasks import wait_at_first
 from tests.workers import WorkerProcess
 
 pytestmark = [pytest.mark.only_on("postgresql")]
-# A worker that is not woken looks again after this, which no test here has the patience for.
+# A worker that is not woken looks again more and more seldom, in the end after this.
 FAR = {"poll_interval": 60}
 SOON = 20
+# Before the first of those looks, which comes after 4.5 seconds at the earliest.
+AT_ONCE = 4
+# The key of an advisory lock.
+GATE = 314
 
 
 @pytest.fixture
@@ -50,14 +56,54 @@ def heard(transactional_db: None) -> Iterator[Any]:
 
 def test_an_enqueue_wakes_a_sleeping_worker(sleeper: WorkerProcess) -> None:
     for _ in range(10):
-        tasks.noop.enqueue().wait(SOON)
+        tasks.noop.enqueue().wait(AT_ONCE)
 
 
 def test_nothing_that_comes_while_a_worker_falls_asleep_is_overlooked(sleeper: WorkerProcess) -> None:
     """At every moment of its way from work to sleep."""
     for pause in range(100):
-        tasks.noop.enqueue().wait(SOON)
+        tasks.noop.enqueue().wait(AT_ONCE)
         time.sleep(pause / 10_000)
+
+
+@pytest.fixture
+def gate(transactional_db: None) -> Iterator[Callable[[], bool]]:
+    """Holds up whoever says that it sleeps, until this session lets go; yields whether anybody stands there."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN PERFORM pg_advisory_xact_lock({GATE}); RETURN NEW; END $$;"
+            " CREATE TRIGGER gate BEFORE UPDATE ON django_tasks_q_worker FOR EACH ROW"
+            " WHEN (NEW.idle AND NOT OLD.idle) EXECUTE FUNCTION pass_gate()"
+        )
+    yield lambda: is_true("SELECT count(*) > 0 FROM pg_locks WHERE objid = %s AND NOT granted", GATE)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+        cursor.execute("DROP FUNCTION pass_gate() CASCADE")
+
+
+def is_true(query: str, *parameters: Any) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return bool(cursor.fetchone()[0])
+
+
+def test_a_job_that_comes_just_before_a_worker_says_that_it_sleeps_is_found(
+    start_worker: StartWorker, gate: Callable[[], bool], tmp_path: Path
+) -> None:
+    """Its producer has seen nobody asleep and notified nobody; the worker has looked already."""
+    worker = start_worker("--concurrency", "1", options=FAR | {"heartbeat_interval": 0.2, "rescue_after": 5})
+    wait_for(lambda: worker.row.idle, "the worker to sleep")
+    wait_at_first.enqueue("long", str(tmp_path / "go"))
+    wait_for_effects(["long"])
+    wait_for(lambda: not worker.row.idle, "the worker to say that it is busy")
+    is_true("SELECT pg_advisory_lock(%s) IS NOT NULL", GATE)
+    (tmp_path / "go").touch()
+    wait_for(gate, "the worker to find nothing, and to be about to say so")
+
+    result = tasks.noop.enqueue()
+    is_true("SELECT pg_advisory_unlock(%s)", GATE)
+    result.wait(AT_ONCE)
 
 
 def test_other_ways_into_the_queue_wake_too(sleeper: WorkerProcess) -> None:

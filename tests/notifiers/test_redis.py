@@ -82,6 +82,24 @@ def test_redis_goes_away_and_comes_back(start_worker: StartWorker, proxy: Proxy)
 
 
 @pytest.mark.usefixtures("redis_cache")
+def test_redis_tells_of_a_cancelled_job(settings: Any) -> None:
+    settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": {"notifier": "redis"}}}
+    listener, sender = make_notifier("default", "default"), make_notifier("default", "default")
+    listener.listen()
+    sender.send()
+    sender.send_cancelled()
+    heard = []
+    wait_for(lambda: heard.append(listener.drain()) or listener.hears_cancelled(), "the message")
+    # The one is not the other, and is heard once.
+    assert any(heard)
+    assert not listener.hears_cancelled()
+    sender.send_cancelled()
+    wait_for(lambda: heard.append(listener.drain()) or listener.hears_cancelled(), "the message")
+    assert heard.count(True) == 1
+    listener.close()
+
+
+@pytest.mark.usefixtures("redis_cache")
 def test_a_worker_starts_without_redis(start_worker: StartWorker, proxy: Proxy) -> None:
     proxy.cut()
     worker = start(start_worker, proxy, poll_interval=1)

@@ -13,7 +13,7 @@ def make_job(task_path: str = "tests.tasks.noop", **changes: Any) -> ClaimedJob:
     """Return a job in its first attempt, with changes."""
     now = datetime.now(UTC)
     given: dict[str, Any] = {
-        "id": uuid7(),
+        "id": str(uuid7()),
         "queue_name": "default",
         "priority": 0,
         "task_path": task_path,
@@ -24,7 +24,7 @@ def make_job(task_path: str = "tests.tasks.noop", **changes: Any) -> ClaimedJob:
         "errors": "[]",
         "run_after": None,
         "enqueued_at": now,
-        "started_at": now,
+        "started_at": None,
         "attempt": 1,
         "failures": 0,
         "losses": 0,

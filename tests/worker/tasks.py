@@ -9,12 +9,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone, translation
 
 from django_tasks_q import Context, SoftTimeout, task
+from tests import tasks as usual
 from tests.models import Effect
 
 __all__ = ["CATASTROPHE"]
@@ -142,22 +142,6 @@ def hoard_later(megabytes: int, seconds: float) -> int:
 
 
 @task
-def describe_process() -> dict[str, Any]:
-    """Return what a job must find as any other does; write a row to see that one can."""
-    Effect.objects.create(label="described", pid=os.getpid())
-    return {
-        "pid": os.getpid(),
-        "language": translation.get_language(),
-        "timezone": timezone.get_current_timezone_name(),
-        "in_atomic_block": connection.in_atomic_block,
-        "autocommit": connection.get_autocommit(),
-        "handlers": [str(signal.getsignal(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)],
-        "timer": signal.getitimer(signal.ITIMER_REAL)[0],
-        "program": subprocess.run([sys.executable, "-c", "raise SystemExit(7)"], check=False).returncode,
-    }
-
-
-@task
 def leave_transaction_open() -> None:
     transaction.atomic().__enter__()
     Effect.objects.create(label="never committed")
@@ -204,12 +188,6 @@ def change_surroundings() -> None:
 
 
 @task
-def change_handlers() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM):
-        signal.signal(number, signal.SIG_IGN)
-
-
-@task
 def set_alarm() -> None:
     """Ask for a signal that comes when the next job runs."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -239,3 +217,9 @@ def order(context: Context, label: str, seconds: float = 0.0) -> None:
     """Leave an effect at the beginning; the rows' numbers tell the order."""
     Effect.objects.create(label=label, attempt=context.attempt)
     time.sleep(seconds)
+
+
+@task
+def enqueue_another() -> str:
+    """Enqueue a job, and return its id."""
+    return str(usual.noop.enqueue().id)

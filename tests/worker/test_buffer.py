@@ -89,3 +89,12 @@ def test_what_stays_for_too_long_goes_back(buffer: Buffer, monkeypatch: pytest.M
     now[0] += LONGEST_STAY * 0.6
     assert buffer.take_stale() == old
     assert list(buffer.jobs()) == young
+
+
+def test_what_belongs_to_others_is_forgotten(times: RunTimes, buffer: Buffer) -> None:
+    learn(times, AHEAD / 2)
+    mine, theirs, also_mine = jobs(3)
+    buffer.add([mine, theirs, also_mine])
+    buffer.keep_only({mine.id, also_mine.id})
+    assert list(buffer.jobs()) == [mine, also_mine]
+    assert buffer.demand(2 * AHEAD, 0) == 2

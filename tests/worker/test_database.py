@@ -1,21 +1,23 @@
 """A database that goes away: the worker carries on by itself, and no outcome is dropped."""
 
+import select
 import time
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 
 from django_tasks_q import enqueue_many
-from django_tasks_q.lifecycle import ResultStatus
-from django_tasks_q.models import Job, Result
+from django_tasks_q.lifecycle import ResultStatus, WorkerStatus
+from django_tasks_q.models import Job, Result, Worker
+from django_tasks_q.worker.database import Database
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.models import Effect
 from tests.rows import wait_until_done
-from tests.waiting import wait_for, wait_for_results
+from tests.waiting import LIMIT, wait_for, wait_for_results
 
 from . import tasks
 
@@ -71,6 +73,32 @@ def test_an_idle_worker_hears_again_after_its_connection_was_terminated(start_wo
     assert worker.stop() == 0
 
 
+@pytest.mark.only_on("postgresql", "mysql")
+def test_who_was_cut_off_asks_whether_it_lives_before_it_claims(start_worker: StartWorker) -> None:
+    worker = start_worker("--concurrency", "1", options={"heartbeat_interval": 30, "rescue_after": 90})
+    old = worker.row.id
+    Worker.objects.filter(id=old).update(status=WorkerStatus.LOST)
+    terminate_all_other_connections()
+    result = usual.add.enqueue(1, 2).wait(20)
+    assert len(result.worker_ids) == 1
+    assert old not in result.worker_ids
+    assert f"Worker {old} was taken for dead" in worker.output
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("transactional_db")
+def test_a_session_that_was_ended_in_its_transaction_is_gone() -> None:
+    """As that of a worker is that was suspended in the middle of a round."""
+    database = Database(connection.alias)
+    with database.guard(), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
+        poll = select.poll()
+        poll.register(connection.connection.fileno(), select.POLLIN)
+        assert poll.poll(LIMIT * 1_000)
+        cursor.execute("SELECT 1")
+    assert database.seconds_until_retry > 0
+
+
 def lock_sqlite(seconds: float) -> None:
     with connection.cursor() as cursor:
         cursor.execute("BEGIN EXCLUSIVE")
@@ -102,4 +130,10 @@ def test_a_locked_database_only_delays(start_worker: StartWorker) -> None:
     assert wait_for_results(results) == [0.005] * 200
     assert not Job.objects.exists()
     assert not Result.objects.exclude(attempt=1).exists()
+    assert worker.stop() == 0
+
+
+def test_a_worker_may_be_started_before_its_database(start_worker: StartWorker) -> None:
+    worker = start_worker("--settings", "tests.management.unreachable", wait=False)
+    wait_for(lambda: "The database does not answer" in worker.output, "the worker to miss its database")
     assert worker.stop() == 0

@@ -1,11 +1,17 @@
 """One run of a job, in this process: what comes back over the wire."""
 
 import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.dispatch import Signal
 
+from django_tasks_q.compat import FRAMEWORK, TaskResultStatus, task_finished, task_started
 from django_tasks_q.conf import DEFAULTS
+from django_tasks_q.results import TasksQResult
 from django_tasks_q.worker.executor import Executor
 from django_tasks_q.worker.pools.wire import Limit, Run, encode_job
 
@@ -147,3 +153,48 @@ def test_an_unstorable_return_value_fails_at_once(executor: Executor) -> None:
     run = execute(executor, "tests.tasks.return_unserializable", options='{"max_attempts": 5}')
     assert (run.successful, run.retry) == (False, False)
     assert "the return value" in run.reason
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """As the worker runs, which says of each job what the framework's log would."""
+    log = logging.getLogger(FRAMEWORK)
+    before = log.level
+    log.setLevel(logging.WARNING)
+    yield
+    log.setLevel(before)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_receivers_see_a_job_from_its_beginning_to_its_end(executor: Executor) -> None:
+    seen: list[tuple[Any, ...]] = []
+
+    def receiver(signal: Signal, task_result: Any, **kwargs: Any) -> None:
+        facts = (task_result.status, task_result.args, task_result.attempts, task_result.worker_ids)
+        seen.append((signal is task_finished, *facts, task_result.enqueued_at, task_result.task.priority))
+
+    enqueued_at = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+    for signal in (task_started, task_finished):
+        signal.connect(receiver)
+    try:
+        execute(executor, "tests.tasks.add", 1, 2, enqueued_at=enqueued_at, priority=7)
+    finally:
+        for signal in (task_started, task_finished):
+            signal.disconnect(receiver)
+    common = ([1, 2], 1, ["worker-1"], enqueued_at, 7)
+    assert seen == [
+        (False, TaskResultStatus.RUNNING, *common),
+        (True, TaskResultStatus.SUCCESSFUL, *common),
+    ]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_nobody_hears_is_not_made(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    monkeypatch.setattr(TasksQResult, "__post_init__", lambda result: made.append(result))
+    for signal in (task_started, task_finished):
+        monkeypatch.setattr(signal, "receivers", [entry for entry in signal.receivers if "log_task" in str(entry[1])])
+    assert execute(executor, "tests.tasks.add", 1, 2).successful
+    assert made == []
+    execute(executor, "tests.tasks.boom")
+    assert len(made) == 1

@@ -49,10 +49,12 @@ def test_a_worker_that_was_stopped_for_too_long_starts_over(start_worker: StartW
     tree = [psutil.Process(worker.pid), *worker.others()]
     other = start_worker("--concurrency", "2", options=QUICK)
 
+    worker.freeze()
     send(signal.SIGSTOP, tree)
     assert wait_for_results([result], timeout=20) == [2]
     assert other.stop() == 0
-    send(signal.SIGCONT, tree)
+    # The supervisor last: the first that it does is to kill the others.
+    send(signal.SIGCONT, tree[::-1])
 
     assert_works_under_a_new_id(worker, old)
     row = row_of(result)
@@ -72,15 +74,14 @@ def test_a_worker_that_was_taken_for_dead_records_nothing(start_worker: StartWor
         results["atomic"] = tasks.wait_atomically_at_first.enqueue("atomic", str(go))
     wait_for(lambda: all((tmp_path / f"go-{label}-begun").exists() for label in results), "the first runs to begin")
 
-    supervisor = psutil.Process(worker.pid)
-    supervisor.suspend()
+    worker.freeze()
     other = start_worker("--concurrency", "2", options=QUICK)
     assert wait_for_results(list(results.values()), timeout=30) == [2] * len(results)
     other_id = other.row.id
     assert other.stop() == 0
     go.touch()
     wait_for(lambda: all((tmp_path / f"go-{label}").exists() for label in results), "the first runs to end")
-    supervisor.resume()
+    worker.thaw()
 
     assert_works_under_a_new_id(worker, old)
     for result in results.values():

@@ -72,6 +72,17 @@ def test_a_claim_looks_back_now_and_then(positions: Positions, monkeypatch: pyte
     assert positions.seconds_until_look_back() is None
 
 
+def test_they_tell_whether_a_claim_may_have_left_something_out(positions: Positions) -> None:
+    assert not positions.leave_out()
+    positions.note("a", [make_job()], SLOW, looked_back=True, is_full=False)
+    positions.note("b", [make_job()], SLOW, looked_back=True, is_full=False)
+    assert not positions.leave_out()
+    positions.note("a", [], QUICK, looked_back=False, is_full=False)
+    assert positions.leave_out()
+    positions.note("a", [], SLOW, looked_back=True, is_full=False)
+    assert not positions.leave_out()
+
+
 def test_what_would_not_help_is_not_kept(positions: Positions) -> None:
     positions.note("a", [], SLOW, looked_back=True, is_full=False)
     positions.note(
@@ -110,7 +121,9 @@ def test_what_came_late_with_an_earlier_id_is_found_in_time(monkeypatch: pytest.
 
 @pytest.mark.django_db
 @pytest.mark.only_on("postgresql")
-def test_what_came_late_is_found_when_there_is_no_more_behind() -> None:
+def test_what_came_late_is_found_when_there_is_no_more_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    # However busy the machine is.
+    monkeypatch.setattr(module, "SLOW", 60.0)
     broker: Any = get_broker("default")
     late, *specs = [make_spec() for _ in range(5)]
     broker.enqueue(specs)

@@ -1,16 +1,22 @@
 """The workers' rows."""
 
+import ast
 import os
+import subprocess
+import sys
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from django_tasks_q.lifecycle import WorkerStatus
 from django_tasks_q.models import Worker
-from django_tasks_q.services.registry import Identity, Load, Registry, process_start
+from django_tasks_q.services.registry import HIDDEN, Identity, Load, Registry, process_start
+from tests.services import is_required
 
 LOAD = Load(running=1, finished=2, memory=3)
 
@@ -36,6 +42,12 @@ def test_a_worker_tells_who_and_where_it_is(registry: Registry) -> None:
     assert (row.queues, row.excluded_queues, row.status) == (["a"], ["b"], WorkerStatus.ONLINE)
     assert abs(row.heartbeat_at - timezone.now()) < timedelta(seconds=5)
     assert row.process_start == process_start(os.getpid()) != ""
+
+
+def test_clock_of_the_host_may_be_set(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, host_time = registry.clock, time.time
+    monkeypatch.setattr(time, "time", lambda: host_time() + 3_600)
+    assert registry.clock == pytest.approx(before - 3_600, abs=5)
 
 
 def test_who_could_not_register_has_no_id(broker: Any) -> None:
@@ -68,6 +80,29 @@ def test_who_was_given_up_cannot_beat(broker: Any, registry: Registry) -> None:
     assert registry.beat(LOAD, idle=False)
 
 
+@pytest.mark.only_on("sqlite")
+@pytest.mark.usefixtures("transactional_db")
+def test_a_beat_that_had_to_wait_tells_the_time_after_it(registry: Registry) -> None:
+    def beat() -> None:
+        registry.beat(LOAD, idle=False)
+        connection.close()
+
+    thread = threading.Thread(target=beat)
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN EXCLUSIVE")
+        thread.start()
+        thread.join(1.0)
+        freed_at = timezone.now()
+        cursor.execute("ROLLBACK")
+    thread.join()
+    assert Worker.objects.get().heartbeat_at >= freed_at
+
+
+def test_who_looks_lives(registry: Registry) -> None:
+    silence(registry, 3_600)
+    assert registry.find_dead() == []
+
+
 def test_a_neighbour_without_a_process_is_dead_at_once(broker: Any, registry: Registry) -> None:
     other = make_registry(broker)
     other.register()
@@ -77,6 +112,31 @@ def test_a_neighbour_without_a_process_is_dead_at_once(broker: Any, registry: Re
     assert [row.id for row in other.find_dead()] == [registry.worker_id]
     Worker.objects.filter(id=registry.worker_id).update(node="another machine")
     assert other.find_dead() == []
+
+
+HIDING = """
+import os
+from django_tasks_q.services.registry import process_start
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+print([process_start(pid) for pid in (1, os.getpid(), 2**22)])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a /proc of its own")
+def test_a_neighbour_that_is_hidden_is_not_dead(broker: Any, registry: Registry) -> None:
+    """Where /proc is mounted with hidepid, or by systemd's ProtectProc, a process of another user is not there."""
+    mount = 'mount -t proc -o hidepid=2 proc /proc && exec "$@"'
+    command = ["unshare", "--mount", "sh", "-c", mount, "sh", sys.executable, "-c"]
+    script = f"import django; django.setup()\n{HIDING}"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    ran = subprocess.run([*command, script], env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode and not is_required():
+        pytest.skip(ran.stderr)
+    first, own, none = ast.literal_eval(ran.stdout.strip() or ran.stderr)
+    assert (first, none) == (HIDDEN, "")
+    assert own.isdecimal()
 
 
 def test_who_has_left_is_not_rescued_and_forgotten_in_the_end(broker: Any, registry: Registry) -> None:

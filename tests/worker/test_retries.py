@@ -55,8 +55,9 @@ def test_backoff_keeps_a_job_waiting(worker: WorkerProcess) -> None:
         for end, start in zip(ends, starts[1:], strict=False)
     ]
     waits = [(start - end).total_seconds() for end, start in moments]
-    assert 0.3 <= waits[0] < 2
-    assert 0.6 <= waits[1] < 2
+    # What a worker knows of the database's clock changes a little with each heartbeat.
+    assert 0.25 <= waits[0] < 2
+    assert 0.55 <= waits[1] < 2
 
 
 def test_a_requeued_job_has_a_fresh_budget_and_keeps_its_errors(worker: WorkerProcess) -> None:
@@ -120,8 +121,13 @@ def test_results_need_not_be_kept(worker: WorkerProcess) -> None:
 # jobs that no enqueue() of this project would write
 
 
+def _all_parked(number: int) -> list[Job]:
+    found = [*Job.objects.filter(reason__startswith="There is no task")]
+    return found if len(found) == number else []
+
+
 def test_an_unknown_task_is_parked_with_the_reason_then_fails(start_worker: StartWorker) -> None:
-    start_worker("--concurrency", "2", options={"unknown_task_delay": 0.2, "unknown_task_grace": 1.5})
+    start_worker("--concurrency", "2", options={"unknown_task_delay": 0.5, "unknown_task_grace": 3})
     paths = [
         "tests.tasks.not_there",
         "not_there.tasks.at_all",
@@ -130,10 +136,9 @@ def test_an_unknown_task_is_parked_with_the_reason_then_fails(start_worker: Star
         "nodot",
     ]
     keys = [insert_job(path).id for path in paths]
-    wait_for(
-        lambda: Job.objects.filter(reason__startswith="There is no task").count() == len(keys), "the jobs to be parked"
-    )
-    for job in Job.objects.all():
+    # Looked at in one go: a moment later the first of them is tried again.
+    parked = wait_for(lambda: _all_parked(len(keys)), "the jobs to be parked")
+    for job in parked:
         assert (job.attempt, job.failures, job.losses, job.started_at) == (0, 0, 0, None)
         assert job.task_path in job.reason
 
@@ -143,7 +148,7 @@ def test_an_unknown_task_is_parked_with_the_reason_then_fails(start_worker: Star
         assert row.status == ResultStatus.FAILED
         assert path in row.reason
         assert row.errors[-1]["exception"] == "django_tasks_q.exceptions.UnknownTask"
-        assert row.finished_at - row.enqueued_at > timedelta(seconds=1.4)
+        assert row.finished_at - row.enqueued_at > timedelta(seconds=2.9)
     assert usual.add.enqueue(1, 2).wait(30).return_value == 3
 
 

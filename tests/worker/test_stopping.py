@@ -4,10 +4,12 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from django_tasks_q import enqueue_many
+from django_tasks_q.control.workers import drain, stop
 from django_tasks_q.lifecycle import JobStatus, ResultStatus, WorkerStatus
 from django_tasks_q.models import Job, Result
 from tests import tasks
@@ -132,9 +134,15 @@ def test_what_goes_back_is_run_by_another_worker_at_once(start_worker: StartWork
     assert (job.worker_id, job.attempt) == (other.row.id, 1)
 
 
+def hears(worker: WorkerProcess, number: signal.Signals) -> bool:
+    """Say whether the process has a handler for a signal by now."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines())
+    return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
+
+
 def test_a_worker_stops_before_it_has_started(start_worker: StartWorker) -> None:
     worker = start_worker("--concurrency", "2", wait=False)
-    wait_for(lambda: worker.others() or worker.process.poll() is not None, "the worker to have children")
+    wait_for(lambda: hears(worker, signal.SIGTERM), "the worker to hear signals")
     worker.signal()
     assert worker.wait() == 0
 
@@ -147,3 +155,41 @@ def test_a_job_that_times_out_while_the_worker_stops_does_not_keep_it(start_work
     worker.signal()
     assert worker.wait(15) == 0
     assert Result.objects.get().status == ResultStatus.FAILED
+
+
+def test_a_worker_that_is_asked_to_drain_ends_with_its_jobs(start_worker: StartWorker) -> None:
+    # However little time a signal would leave them.
+    worker = start_worker("--concurrency", str(LONG), "--shutdown-timeout", "0")
+    load(worker, seconds=4)
+    short = SHORT - Effect.objects.filter(label__startswith="short").count()
+
+    assert drain(worker.row.id)
+    wait_for(short_jobs_are_free, "the short jobs to be READY", timeout=10)
+    assert worker.wait() == 0
+    long = Result.objects.filter(priority=10)
+    assert {(row.status, row.attempt) for row in long} == {(ResultStatus.SUCCESSFUL, 1)}
+    assert long.count() == LONG
+    assert_nothing_is_charged(short)
+    assert "running jobs may finish in their own time" in worker.output
+
+
+def test_a_worker_that_is_asked_to_stop_stops_now(start_worker: StartWorker) -> None:
+    worker = start_worker("--concurrency", str(LONG))
+    load(worker, seconds=60)
+    short = SHORT - Effect.objects.filter(label__startswith="short").count()
+
+    assert stop(worker.row.id)
+    told_at = time.monotonic()
+    assert worker.wait() == 0
+    assert time.monotonic() - told_at < 20
+    assert_nothing_is_charged(LONG + short)
+
+
+def test_a_signal_sets_a_limit_to_a_drain(start_worker: StartWorker) -> None:
+    worker = start_worker("--concurrency", str(LONG), "--shutdown-timeout", "1")
+    load(worker, seconds=60)
+    drain(worker.row.id)
+    wait_for(lambda: worker.row.status == WorkerStatus.DRAINING, "the worker to drain")
+    worker.signal()
+    assert worker.wait() == 0
+    assert Job.objects.filter(priority=10, status=JobStatus.READY).count() == LONG

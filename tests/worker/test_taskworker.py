@@ -2,8 +2,12 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+
+import pytest
+from django.db import connection
 
 from django_tasks_q import enqueue_many
 from django_tasks_q.models import Job, Result
@@ -27,6 +31,28 @@ def test_burst_ends_when_nothing_is_due(start_worker: StartWorker) -> None:
     assert [str(job.id) for job in Job.objects.all()] == [later.id]
     assert Result.objects.filter(id=due.id).exists()
     assert Result.objects.get(task_path="tests.tasks.boom_thrice").attempt == 3
+
+
+@pytest.fixture
+def slow_claims(transactional_db: None) -> Iterator[None]:
+    """So slow that the next ones begin behind them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN PERFORM pg_sleep(0.02); RETURN NULL; END $$;"
+            " CREATE TRIGGER dawdle BEFORE UPDATE ON django_tasks_q_job EXECUTE FUNCTION dawdle()"
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION dawdle() CASCADE")
+
+
+@pytest.mark.only_on("postgresql")
+@pytest.mark.usefixtures("slow_claims")
+def test_burst_does_not_end_before_what_a_slow_claim_has_left_out(start_worker: StartWorker) -> None:
+    usual.boom_thrice.using(backoff=0).enqueue()
+    assert start_worker("--burst", wait=False).wait() == 0
+    assert Result.objects.get().attempt == 3
 
 
 def test_burst_waits_for_what_runs(start_worker: StartWorker) -> None:

@@ -1,23 +1,21 @@
-import argparse
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error
 
 from ...backend import TasksQBackend
 from ...compat import DEFAULT_TASK_BACKEND_ALIAS, InvalidTaskBackend, configured_aliases, task_backends
+from ...payloads import is_storable
 from ..terminal import line, printable
 from ..verbs import VERBS, Answer, Verb
+from ..verbs.base import add_common
 
 __all__ = ["Command"]
-
-# Django's own arguments, which many write after the verb.
-COMMON = ("--settings", "--pythonpath")
-COMMON_FLAGS = ("--traceback", "--no-color", "--force-color")
 
 
 class Command(BaseCommand):
@@ -31,11 +29,14 @@ class Command(BaseCommand):
         parsers = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
         for verb in VERBS:
             subparser = parsers.add_parser(verb.name, help=verb.help, description=verb.help)
-            _add_common(subparser)
+            add_common(subparser, backend=DEFAULT_TASK_BACKEND_ALIAS, json=False)
             self.verbs[verb.name] = verb(subparser)
 
+    # What it says is for scripts and tickets as well.
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["backend"]
+        self._check_words(options)
         self._check_backend(alias)
         try:
             answer = self.verbs[options["verb"]].run(alias, options)
@@ -44,6 +45,12 @@ class Command(BaseCommand):
         self._write(answer, as_json=options["json"])
         if not answer.ok:
             sys.exit(1)
+
+    def _check_words(self, options: Mapping[str, Any]) -> None:
+        for value in options.values():
+            for word in value if isinstance(value, list) else [value]:
+                if isinstance(word, str) and not is_storable(word):
+                    self.parser.error(f"{word!r} is not text that a database can hold")
 
     def _check_backend(self, alias: str) -> None:
         if alias not in configured_aliases():
@@ -60,18 +67,6 @@ class Command(BaseCommand):
         text = _to_json(answer.document) if as_json else printable(answer.text)
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
         self.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-
-
-def _add_common(parser: CommandParser) -> None:
-    parser.add_argument("--backend", default=DEFAULT_TASK_BACKEND_ALIAS, metavar="ALIAS", help="The alias in TASKS.")
-    parser.add_argument("--json", action="store_true", help="Write JSON, for programs.")
-    # Without defaults of their own, which would hide what was given before the verb.
-    hidden: dict[str, Any] = {"default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
-    parser.add_argument("-v", "--verbosity", type=int, choices=range(4), **hidden)
-    for name in COMMON:
-        parser.add_argument(name, **hidden)
-    for name in COMMON_FLAGS:
-        parser.add_argument(name, action="store_true", **hidden)
 
 
 def _to_json(document: Any) -> str:

@@ -7,16 +7,19 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
 
 from ...backend import TasksQBackend
 from ...compat import DEFAULT_TASK_BACKEND_ALIAS, configured_aliases, task_backends
 from ...monitoring.logs import configure_logging, listen
+from ...payloads import is_storable
 from ...worker.reloader import run_with_reloader
 from ...worker.settings import WorkerSettings
 from ...worker.supervisor import Supervisor
 
 __all__ = ["Command"]
 
+MOST_PROCESSES = 10_000
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -32,8 +35,9 @@ class Command(BaseCommand):
         parser.add_argument("--exclude-queues", type=_names, default=[], metavar="A,B", help="All but these queues.")
         parser.add_argument("--name", type=_name, help="A name for logs and admin (default: host and process ID).")
         parser.add_argument(
-            "--concurrency", type=_count, default=_cores(), help="Jobs at a time (default: the number of cores)."
+            "--concurrency", type=_processes, default=_cores(), help="Jobs at a time (default: the number of cores)."
         )
+        parser.add_argument("--no-scheduler", action="store_true", help="Leave the schedules to other workers.")
         parser.add_argument("--burst", action="store_true", help="Exit when nothing is due.")
         parser.add_argument("--max-tasks-per-child", type=_count, metavar="N", help="Replace a child after N jobs.")
         parser.add_argument(
@@ -45,6 +49,13 @@ class Command(BaseCommand):
         )  # fmt: skip
         parser.add_argument("--reload", action="store_true", help="Start again when the code changes (development).")
         parser.add_argument("--log-format", choices=["text", "json"], default="text")
+
+    def check(self, *args: Any, **options: Any) -> None:
+        """Some of Django's checks ask MySQL for its version: a worker may be started before its database."""
+        try:
+            super().check(*args, **options)
+        except OperationalError as error:
+            self.stderr.write(f"The system checks are left out, because the database does not answer: {error}")
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["backend"]
@@ -82,6 +93,7 @@ def _settings(options: dict[str, Any]) -> WorkerSettings:
         excluded_queues=options["exclude_queues"],
         concurrency=options["concurrency"],
         burst=options["burst"],
+        scheduler=not options["no_scheduler"],
         max_tasks_per_child=options["max_tasks_per_child"],
         max_memory_per_child=options["max_memory_per_child"],
         shutdown_timeout=options["shutdown_timeout"],
@@ -96,6 +108,8 @@ def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise ArgumentTypeError("give at least one queue name, or leave the option out")
+    if not is_storable(text):
+        raise ArgumentTypeError(f"{text!r} is not text that a database can hold")
     return names
 
 
@@ -109,6 +123,12 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
     return int(text)
+
+
+def _processes(text: str) -> int:
+    if (count := _count(text)) > MOST_PROCESSES:
+        raise ArgumentTypeError(f"{MOST_PROCESSES:,} is the most; start more workers")
+    return count
 
 
 def _seconds(text: str) -> float:

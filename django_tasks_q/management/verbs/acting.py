@@ -11,10 +11,9 @@ from ...monitoring.jobs import count_jobs, find
 from ..terminal import counted, line, to_count
 from .base import Answer, Verb
 
-__all__ = ["Cancel", "Retry"]
+__all__ = ["CHANGED", "Cancel", "ManyJobs", "Retry", "counted_answer", "described", "find_all"]
 
 BY = "manage.py tasks cancel"
-RUNNING = "is RUNNING, and a running job cannot be cancelled yet"
 CHANGED = "changed at this very moment: look again"
 
 
@@ -36,42 +35,63 @@ class Retry(Verb):
         if filters and not given["all_failed"]:
             self.refuse("--task, --queue and --limit go with --all-failed")
         if given["all_failed"]:
-            return _counted("Retried", jobs.retry_failed(backend=backend, **filters))
-        rows, refused = _find_all(given["ids"], backend)
+            return counted_answer("Retried", jobs.retry_failed(backend=backend, **filters))
+        rows, refused = find_all(given["ids"], backend)
         done = jobs.retry([row.id for row in rows if isinstance(row, Result)], backend=backend)
         refused |= {str(row.id): f"{row.id} {_why_not_retried(row)}." for row in rows if row.id not in done}
-        return _counted("Retried", len(done), refused)
+        return counted_answer("Retried", len(done), refused)
 
 
-class Cancel(Verb):
-    name = "cancel"
-    help = "Cancel jobs that have not started."
+class ManyJobs(Verb):
+    """Of jobs by their ids, or of all jobs of a queue or a task."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("ids", nargs="*", metavar="ID", help="The ids of jobs.")
         parser.add_argument("--queue", metavar="NAME", help="All of this queue, instead of ids.")
         parser.add_argument("--task", metavar="PATH", help="All of this task, its dotted path, instead of ids.")
-        parser.add_argument("--yes", action="store_true", help="Do not ask before --queue or --task cancels.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def filters(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return which queue or task is meant; nothing where ids are given. Refuse both, and neither."""
         filters = {name: given[name] for name in ("queue", "task") if given[name] is not None}
         if bool(filters) == bool(given["ids"]):
             self.refuse("give ids, or --queue or --task")
-        if filters:
-            return self._cancel_matching(backend, filters, sure=given["yes"])
-        rows, refused = _find_all(given["ids"], backend)
-        done = jobs.cancel([row.id for row in rows if isinstance(row, Job)], backend=backend, by=BY)
-        refused |= {str(row.id): f"{row.id} {_why_not_cancelled(row)}." for row in rows if row.id not in done}
-        return _counted("Cancelled", len(done), refused)
+        return filters
 
-    def _cancel_matching(self, backend: str, filters: dict[str, str], *, sure: bool) -> Answer:
-        matching = count_jobs(backend=backend, statuses=jobs.CANCELLABLE, **filters)
-        wanted = sure or not matching or self._confirm(f"Cancel {counted(matching, 'job')} of {_described(filters)}?")
-        cancelled = jobs.cancel_matching(backend=backend, by=BY, **filters) if wanted else 0
-        running = count_jobs(backend=backend, statuses=[JobStatus.RUNNING], **filters)
-        answer = _counted("Cancelled", cancelled)
-        note = f"\nNot cancelled: {running} that run; a running job cannot be cancelled yet." if running else ""
-        return Answer(answer.document | {"running": running.number}, answer.text + note, answer.ok)
+
+class Cancel(ManyJobs):
+    name = "cancel"
+    help = "Cancel jobs; those that run are asked to stop."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--running", action="store_true", help="With --queue or --task: those that run as well.")
+        parser.add_argument("--yes", action="store_true", help="Do not ask before --queue or --task cancels.")
+
+    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+        filters = self.filters(given)
+        if given["running"] and not filters:
+            self.refuse("--running goes with --queue or --task: ids say which jobs are meant")
+        if filters:
+            return self._cancel_matching(backend, filters, running=given["running"], sure=given["yes"])
+        rows, refused = find_all(given["ids"], backend)
+        cancelled = jobs.cancel([row.id for row in rows if isinstance(row, Job)], backend=backend, by=BY)
+        touched = cancelled.done | cancelled.asked
+        refused |= {str(row.id): f"{row.id} {_why_not_cancelled(row)}." for row in rows if row.id not in touched}
+        return _cancelled(cancelled, counted_answer("Cancelled", len(cancelled.done), refused))
+
+    def _cancel_matching(self, backend: str, filters: dict[str, str], *, running: bool, sure: bool) -> Answer:
+        statuses = [*jobs.CANCELLABLE, JobStatus.RUNNING] if running else jobs.CANCELLABLE
+        matching = count_jobs(backend=backend, statuses=statuses, **filters)
+        wanted = sure or not matching or self._confirm(f"Cancel {counted(matching, 'job')} of {described(filters)}?")
+        cancelled = (
+            jobs.cancel_matching(backend=backend, by=BY, running=running, **filters)
+            if wanted
+            else jobs.Cancelled(set(), set())
+        )
+        answer = _cancelled(cancelled, counted_answer("Cancelled", len(cancelled.done)))
+        left = count_jobs(backend=backend, statuses=[JobStatus.RUNNING], **filters)
+        note = f"\nNot cancelled: {left} that run; --running cancels those too." if left and not running else ""
+        return Answer(answer.document | {"running": left.number}, answer.text + note, answer.ok)
 
     def _confirm(self, question: str) -> bool:
         # Not on stdout, which a program may read.
@@ -84,7 +104,7 @@ class Cancel(Verb):
         return answer.strip().lower() in {"y", "yes"}
 
 
-def _find_all(ids: list[str], backend: str) -> tuple[list[Job | Result], dict[str, str]]:
+def find_all(ids: list[str], backend: str) -> tuple[list[Job | Result], dict[str, str]]:
     """Return the rows with these ids, and for each id without one, why there is none."""
     rows: dict[Any, Job | Result] = {}
     missing: dict[str, str] = {}
@@ -105,14 +125,22 @@ def _why_not_retried(row: Job | Result) -> str:
 def _why_not_cancelled(row: Job | Result) -> str:
     if isinstance(row, Result):
         return f"has finished already: it is {row.status}"
-    return RUNNING if row.status == JobStatus.RUNNING else CHANGED
+    return CHANGED
 
 
-def _described(filters: dict[str, str]) -> str:
+def _cancelled(cancelled: jobs.Cancelled, answer: Answer) -> Answer:
+    """Say of how many more that they were asked to stop; as good as done, for the exit code."""
+    asked = len(cancelled.asked)
+    text = f"{answer.text}\nAsked {counted(asked, 'running job')} to stop." if asked else answer.text
+    ok = bool(cancelled.done or asked) and not answer.document.get("refused")
+    return Answer(answer.document | {"asked": asked}, text, ok)
+
+
+def described(filters: dict[str, str]) -> str:
     return " and ".join(f'{name} "{value}"' for name, value in filters.items())
 
 
-def _counted(done: str, number: int, refused: dict[str, str] | None = None) -> Answer:
+def counted_answer(done: str, number: int, refused: dict[str, str] | None = None) -> Answer:
     """Say to how many it was done, and to which not, and why: one of those is enough for the exit code 1."""
     refused = refused or {}
     lines = [f"{done} {counted(number, 'job')}.", *(line(f"Not {done.lower()}: {why}") for why in refused.values())]

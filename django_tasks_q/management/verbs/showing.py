@@ -8,6 +8,9 @@ from django.core.management.base import CommandError, CommandParser
 from ...exceptions import JobNotFound
 from ...models import Job, Result
 from ...monitoring.jobs import find, why
+from ...monitoring.log_lines import LoggedAttempt, LoggedLine, find_lines
+from ...monitoring.wording import progress_text
+from ...results import progress_of
 from ..terminal import ago, block, line, moment, pairs
 from .base import Answer, Verb
 
@@ -29,6 +32,7 @@ class Show(Verb):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("id", help="The id of a job.")
+        parser.add_argument("--logs", action="store_true", help="Show what its task has logged, too.")
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
         try:
@@ -37,7 +41,13 @@ class Show(Verb):
             raise CommandError(line(error)) from None
         reason = why(row) if isinstance(row, Job) else None
         document = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
-        return Answer(document | {"why": reason}, "\n\n".join(_sections(row, reason)))
+        document |= {"why": reason}
+        sections = [*_sections(row, reason)]
+        if given["logs"]:
+            runs = find_lines(row)[::-1]
+            document["logs"] = [{"attempt": run.number} | line._asdict() for run in runs for line in run.lines]
+            sections += map(_log, runs)
+        return Answer(document, "\n\n".join(sections))
 
 
 def _sections(row: Job | Result, reason: str | None) -> Iterator[str]:
@@ -63,6 +73,7 @@ def _facts(row: Job | Result, reason: str | None) -> list[tuple[str, object]]:
         ("Status", row.status),
         ("Why", reason),
         ("Reason", row.reason if reason is None else None),
+        ("Progress", _progress(row)),
         ("Queue", row.queue_name),
         ("Priority", row.priority),
         ("Backend", row.backend),
@@ -79,6 +90,11 @@ def _facts(row: Job | Result, reason: str | None) -> list[tuple[str, object]]:
     ]
 
 
+def _progress(row: Job | Result) -> str:
+    said = progress_of(row)
+    return f"{progress_text(said)}, at {moment(said.at)}" if said else ""
+
+
 def _between(start: datetime | None, end: datetime | None) -> str:
     return ago(max(0.0, (end - start).total_seconds())) if start and end else ""
 
@@ -88,3 +104,13 @@ def _error(entry: dict[str, Any]) -> str:
     times = pairs([("Started", entry.get("started_at")), ("Finished", entry.get("finished_at"))])
     parts = [line(title), block(times), block(str(entry.get("traceback") or ""))]
     return "\n".join(part for part in parts if part)
+
+
+def _log(run: LoggedAttempt) -> str:
+    before = "" if run.is_whole else " (there is more before this)"
+    return "\n".join([f"Log of attempt {run.number}{before}", *(block(_line(each)) for each in run.lines)])
+
+
+def _line(each: LoggedLine) -> str:
+    names = [moment(each.at), each.level, f"{each.logger}:" if each.logger else ""]
+    return " ".join([*filter(None, names), each.message])

@@ -1,7 +1,7 @@
 from dataclasses import fields
 from typing import Any
 
-from ...monitoring.counts import Count, result_counts
+from ...monitoring.counts import Count, plain, result_counts
 from ...monitoring.queues import QueueStats, queue_stats
 from ..terminal import ago, table
 from .base import Answer, Verb
@@ -19,21 +19,14 @@ class Stats(Verb):
         queues, results = queue_stats(backend), result_counts(backend)
         document = {
             "backend": backend,
-            "queues": [_plain(_values(queue)) for queue in queues],
-            "results": _plain(results),
+            "queues": [plain(_values(queue)) for queue in queues],
+            "results": plain(results),
         }
         return Answer(document, f"{_queue_table(queues)}\n\n{_result_table(results)}")
 
 
 def _values(queue: QueueStats) -> dict[str, Any]:
     return {field.name: getattr(queue, field.name) for field in fields(queue)}
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Return counts as numbers, and beside them, which are not exact and in what way."""
-    counts = {name: value for name, value in values.items() if isinstance(value, Count)}
-    inexact = {name: str(value.precision) for name, value in counts.items() if not value.is_exact}
-    return values | {name: value.number for name, value in counts.items()} | {"inexact": inexact}
 
 
 def _queue_table(queues: list[QueueStats]) -> str:

@@ -3,8 +3,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from ...control.workers import drain, stop
+from ...exceptions import WorkerNotFound
 from ...monitoring.workers import WorkerState, health, workers
-from ..terminal import ago, counted, name_list, size, table, to_duration
+from ..terminal import ago, counted, line, name_list, size, table, to_duration
 from .base import Answer, Verb
 
 __all__ = ["Health", "Workers"]
@@ -12,19 +14,42 @@ __all__ = ["Health", "Workers"]
 HEADERS = (
     "Worker", "Host", ">PID", "Status", "Queues", ">Concurrency", ">Running", ">Finished", ">Memory", ">Heartbeat",
 )  # fmt: skip
+DEEDS = {"drain": drain, "stop": stop}
 
 
 class Workers(Verb):
     name = "workers"
-    help = "Show the workers, and which of them have stopped reporting."
+    help = "Show the workers, and which of them have stopped reporting; or have some of them end."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("act", nargs="?", choices=DEEDS, help="Drain: when their jobs have; stop: now.")
+        parser.add_argument("ids", nargs="*", metavar="ID", help="With drain or stop: the ids of workers.")
         parser.add_argument("--all", action="store_true", help="Also those that have stopped or were lost.")
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
+        if given["act"] is not None:
+            return self._ask(backend, given["act"], given["ids"])
         found = [worker for worker in workers(backend) if given["all"] or worker.alive or worker.stale]
         text = table(HEADERS, [_row(worker) for worker in found]) if found else "There are none."
         return Answer([asdict(worker) for worker in found], text)
+
+    def _ask(self, backend: str, deed: str, ids: list[str]) -> Answer:
+        """Ask workers to end. It is all right only where each of them runs, and had not been asked before."""
+        if not ids:
+            self.refuse(f"{deed} needs the ids of workers")
+        asked, refused = [], {}
+        for worker_id in dict.fromkeys(ids):
+            try:
+                done = DEEDS[deed](worker_id, backend=backend)
+            except WorkerNotFound as error:
+                refused[worker_id] = str(error)
+            else:
+                asked += [worker_id] if done else []
+                refused |= {} if done else {worker_id: f"{worker_id} has been asked to end already."}
+        lines = [f"{worker_id} has been asked to {deed}: it does with its next heartbeat." for worker_id in asked]
+        lines += [f"Not asked: {why}" for why in refused.values()]
+        document = {"asked": asked, "refused": [{"id": name, "why": why} for name, why in refused.items()]}
+        return Answer(document, "\n".join(map(line, lines)), ok=bool(asked) and not refused)
 
 
 def _row(worker: WorkerState) -> tuple[object, ...]:

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from ...brokers.values import ClaimedJob
-from .wire import Limit, Run
+from .wire import Limit, LogNote, Run
 
-__all__ = ["Finished", "Lost", "PoolEvent", "Returned", "Stopped"]
+__all__ = ["Finished", "Logged", "Lost", "PoolEvent", "Reported", "Returned", "Stopped"]
 
 
 class Finished(NamedTuple):
@@ -20,6 +20,7 @@ class Lost(NamedTuple):
 
     limit: set where the child was killed because of the job's hard time limit.
     seconds: how long the job had run. memory: whether the child was killed for its size.
+    cancelled: whether it was killed because the job was to be cancelled and did not end.
     """
 
     job: ClaimedJob
@@ -27,6 +28,7 @@ class Lost(NamedTuple):
     seconds: float
     limit: Limit | None = None
     memory: bool = False
+    cancelled: bool = False
 
 
 class Stopped(NamedTuple):
@@ -41,4 +43,18 @@ class Returned(NamedTuple):
     jobs: tuple[ClaimedJob, ...]
 
 
-PoolEvent = Finished | Lost | Stopped | Returned
+class Reported(NamedTuple):
+    """A running job has said how far it is, in JSON."""
+
+    job: ClaimedJob
+    text: str
+
+
+class Logged(NamedTuple):
+    """A running job has logged something."""
+
+    job: ClaimedJob
+    note: LogNote
+
+
+PoolEvent = Logged | Reported | Finished | Lost | Stopped | Returned

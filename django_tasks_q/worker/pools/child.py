@@ -9,8 +9,16 @@ from io import TextIOWrapper
 from socket import socket
 from typing import Any
 
+from ...brokers import get_broker
+from ...conf import Options
 from ..executor import Executor
-from .wire import FrameReader, TokenPipe, encode_limit, encode_ready
+from ..interruption import CANCEL_SIGNAL, Interruption
+from ..log_capture import LogCapture
+from ..reporter import Reporter
+from .channels import FrameReader
+from .surroundings import Surroundings
+from .tokens import TokenPipe
+from .wire import encode_limit, encode_logs, encode_progress, encode_ready
 
 __all__ = ["run_child"]
 
@@ -18,26 +26,52 @@ logger = logging.getLogger("django_tasks_q.worker")
 PR_SET_PDEATHSIG = 1
 
 
-def run_child(channel: socket, tokens: TokenPipe, alias: str, parent: int) -> None:
+def run_child(channel: socket, tokens: TokenPipe, cancels: TokenPipe, alias: str, parent: int) -> None:
     """Serve one supervisor until it gives out no more tokens.
 
-    channel: frames of jobs come in, runs go out. alias: the backend's. parent: the process that must live.
+    channel: frames of jobs come in, runs go out. cancels: the numbers of jobs that are to be cancelled. alias: the
+    backend's. parent: the process that must live.
     """
     _die_with(parent)
     os.setpgid(0, 0)
-    _reset_signals()
+    interruption = Interruption(cancels)
+    for number, handler in (HANDLERS | {CANCEL_SIGNAL: interruption.hear}).items():
+        signal.signal(number, handler)
     if isinstance(sys.stdout, TextIOWrapper):
         # What a task prints is in the log at once, whatever becomes of this process.
         sys.stdout.reconfigure(line_buffering=True)
-    executor = Executor(alias, announce=lambda limit: channel.sendall(encode_limit(limit)))
+    capture = _capture(channel, get_broker(alias).options)
+    executor = Executor(
+        alias,
+        lambda limit: channel.sendall(encode_limit(limit)),
+        interruption,
+        Reporter(lambda note: channel.sendall(encode_progress(note))),
+        capture,
+    )
+    surroundings = Surroundings(channel.fileno(), (tokens.reader, cancels.reader), capture)
     frames = FrameReader(channel)
     channel.sendall(encode_ready())
     while (token := tokens.take()) is not None:
         body = _frame_of(frames, token)
         if body is None:
             return
-        channel.sendall(executor.execute(token, body).encode())
-        _reset_signals()
+        run = executor.execute(token, body)
+        is_sound = surroundings.restore()
+        if not surroundings.is_connected():
+            raise ConnectionAbortedError("A task has closed the connection of its process to the worker.")
+        channel.sendall(run.encode())
+        if not is_sound:
+            logger.warning("A task has closed a standard stream; its process is replaced.")
+            return
+
+
+def _capture(channel: socket, options: Options) -> LogCapture | None:
+    """Listen to what tasks log, where that is wanted."""
+    if options.capture_logs is None:
+        return None
+    capture = LogCapture(lambda note: channel.sendall(encode_logs(note)), options.capture_logs, options.max_logs)
+    capture.install()
+    return capture
 
 
 def _frame_of(frames: FrameReader, token: int) -> bytes | None:
@@ -47,14 +81,6 @@ def _frame_of(frames: FrameReader, token: int) -> bytes | None:
         if seq == token:
             return body
     return None
-
-
-def _reset_signals() -> None:
-    """Undo what a task may have done to the timer and the handlers."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    for number, handler in HANDLERS.items():
-        if signal.getsignal(number) is not handler:
-            signal.signal(number, handler)
 
 
 def _leave_to_supervisor(number: int, frame: Any) -> None:

@@ -1,12 +1,17 @@
 """The parent's view of its children."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...brokers.values import ClaimedJob
-from .wire import FrameBuffer, Limit, TokenPipe
+from .base import Logged, Lost, Reported, Stopped
+from .channels import FrameBuffer
+from .exits import STOPPED, TOO_LARGE, UNCANCELLED
+from .tokens import TokenPipe
+from .wire import Limit, LogNote, ProgressNote
 
-__all__ = ["Assigned", "Child"]
+__all__ = ["Assigned", "CancelledRun", "Child"]
 
 
 @dataclass(slots=True)
@@ -19,6 +24,14 @@ class Assigned:
     is_news: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class CancelledRun:
+    """A job that was asked to stop. kill_at: monotonic seconds."""
+
+    seq: int
+    kill_at: float
+
+
 @dataclass(slots=True)
 class Child:
     """The parent's view of a child."""
@@ -26,6 +39,8 @@ class Child:
     number: int
     channel: FrameBuffer
     tokens: TokenPipe
+    # The numbers of the jobs that are to be cancelled.
+    cancels: TokenPipe
     pid: int | None = None
     ready: bool = False
     # In the order in which the child takes them: the first one is running.
@@ -38,10 +53,16 @@ class Child:
     retiring: bool = False
     killed_for: str = ""
     exceeded: Limit | None = None
+    cancelled: CancelledRun | None = None
 
     @property
     def running(self) -> Assigned | None:
         return next(iter(self.assigned.values()), None)
+
+    @property
+    def takes_jobs(self) -> bool:
+        # Whose job is being cancelled may be killed at any moment: no other job is to be lost with it.
+        return self.ready and not self.retiring and self.cancelled is None
 
     def add(self, assigned: Assigned) -> None:
         self.assigned[assigned.seq] = assigned
@@ -55,11 +76,35 @@ class Child:
             del self.tasks[path]
         return assigned
 
+    def heard(self, note: ProgressNote | LogNote) -> Iterator[Reported | Logged]:
+        """Yield what a job says of itself, where it is the one that runs here."""
+        running = self.running
+        if running is not None and running.seq == note.seq and not running.is_news:
+            yield Reported(running.job, note.text) if isinstance(note, ProgressNote) else Logged(running.job, note)
+
+    def end(self, seq: int) -> Assigned:
+        """Take a job out that has run to its end."""
+        self.runs += 1
+        self.limit = None
+        if self.cancelled is not None and self.cancelled.seq == seq:
+            self.cancelled = None
+        return self.remove(seq)
+
     def busy_for(self, now: float) -> float:
         """Return the seconds for which the running job has had the child, 0 where there is none."""
         running = self.running
         return now - max(running.sent_at, self.last_event_at) if running else 0.0
 
+    def end_of(self, assigned: Assigned, cause: str, seconds: float) -> Lost | Stopped:
+        """Say how a job has ended together with this child. cause: why the child has. seconds: how long it ran."""
+        if self.killed_for == STOPPED:
+            return Stopped(assigned.job)
+        # The job that was over its limit may have ended in the meantime; the next one was not.
+        limit = self.exceeded if self.exceeded and self.exceeded.seq == assigned.seq else None
+        memory, cancelled = self.killed_for.startswith(TOO_LARGE), self.killed_for == UNCANCELLED
+        return Lost(assigned.job, cause, seconds, limit=limit, memory=memory, cancelled=cancelled)
+
     def hang_up(self) -> None:
         self.tokens.close()
+        self.cancels.close()
         self.channel.channel.close()

@@ -8,33 +8,23 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Iterable
 from socket import AF_UNIX, SHUT_WR, SOCK_STREAM, recv_fds, send_fds, socket, socketpair
 from typing import Any, NoReturn
 
-from django.apps import apps
 from django.db import connections
-from django.utils.module_loading import module_has_submodule
 
+from ...discovery import import_tasks
+from ...schedules.declaring import find_declarations
+from ...schedules.shapes import describe_task
 from .child import run_child
-from .wire import TokenPipe
+from .exits import end_process
+from .tokens import TokenPipe
 
-__all__ = ["ForkServer", "import_tasks", "kill_group"]
+__all__ = ["ForkServer", "kill_group"]
 
 logger = logging.getLogger("django_tasks_q.worker")
 LONGEST_GOODBYE = 3.0
-
-
-def import_tasks() -> None:
-    """Import the `tasks` module of each installed app, so that children start with them."""
-    for config in apps.get_app_configs():
-        if config.module is not None and module_has_submodule(config.module, "tasks"):
-            try:
-                import_module(f"{config.name}.tasks")
-            except Exception:
-                # The others can still run; jobs of this module wait with the reason.
-                logger.exception("The tasks of %s cannot be imported.", config.name)
 
 
 class ForkServer:
@@ -60,17 +50,21 @@ class ForkServer:
         ours.setblocking(False)
         return cls(pid, ours)
 
-    def spawn(self, number: int, channel: socket, reader: int) -> None:
-        """Ask for a child with these ends of its channel and token pipe; `spawned` or `exited` comes back."""
+    def spawn(self, number: int, channel: socket, tokens: int, cancels: int) -> None:
+        """Ask for a child with these ends of its channel and pipes; `spawned` or `exited` comes back."""
         line = json.dumps({"spawn": number}).encode() + b"\n"
         try:
-            send_fds(self.channel, [line], [channel.fileno(), reader])
+            send_fds(self.channel, [line], [channel.fileno(), tokens, cancels])
         except (BrokenPipeError, ConnectionResetError):
             logger.warning("The fork server is gone.")
 
     def kill(self, pid: int, number: int = signal.SIGKILL) -> None:
         """Send a signal to a child and what it has started; its process ID cannot have been given to another."""
         self._send({"kill": pid, "signal": number})
+
+    def describe(self, paths: Iterable[str]) -> None:
+        """Ask what there is to know of tasks; `described` comes back."""
+        self._send({"describe": list(paths)})
 
     def receive(self) -> list[dict[str, Any]]:
         """Return the messages that have arrived. Raise EOFError where the server is gone."""
@@ -129,9 +123,7 @@ def _serve(channel: socket, alias: str) -> NoReturn:
     except BaseException:
         logger.critical("The fork server failed.", exc_info=True)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_process(code)
 
 
 class _Server:
@@ -147,7 +139,7 @@ class _Server:
     def run(self) -> None:
         os.setpgid(0, 0)
         wake = self._hear_of_deaths()
-        import_tasks()
+        self._declare(complete=import_tasks())
         # What is there now is shared with every child, as long as the collector does not write to it.
         gc.collect()
         gc.freeze()
@@ -161,6 +153,14 @@ class _Server:
             logger.debug("The supervisor was killed.")
         finally:
             self._kill_all()
+
+    def _declare(self, *, complete: bool) -> None:
+        """Tell the supervisor, which does not import the project's tasks, which schedules they declare."""
+        found, problems = find_declarations(self.alias)
+        for problem in problems:
+            logger.error("A schedule is left as it is: %s", problem)
+        schedules = [(origin, definition.dump()) for origin, definition in found]
+        self._send({"declared": schedules, "complete": complete and not problems})
 
     def _hear_of_deaths(self) -> int:
         reader, writer = os.pipe()
@@ -181,6 +181,9 @@ class _Server:
         data, descriptors, _, _ = recv_fds(self.channel, 65_536, 16)
         if not data:
             return False
+        for descriptor in descriptors:
+            # Else every program that a task executes would have them too.
+            os.set_inheritable(descriptor, False)
         self._descriptors += descriptors
         *lines, self._incoming = (self._incoming + data).split(b"\n")
         for line in lines:
@@ -189,28 +192,32 @@ class _Server:
 
     def _obey(self, message: dict[str, Any]) -> None:
         if "spawn" in message:
-            channel, reader = self._descriptors.pop(0), self._descriptors.pop(0)
-            self._spawn(message["spawn"], socket(fileno=channel), reader)
+            channel, tokens, cancels = self._descriptors[:3]
+            del self._descriptors[:3]
+            self._spawn(message["spawn"], socket(fileno=channel), tokens, cancels)
+        elif "describe" in message:
+            self._send({"described": {path: describe_task(path) for path in message["describe"]}})
         elif message["kill"] in self.children:
             kill_group(message["kill"], message["signal"])
 
-    def _spawn(self, number: int, channel: socket, reader: int) -> None:
+    def _spawn(self, number: int, channel: socket, tokens: int, cancels: int) -> None:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_child(channel, reader, parent)
+            self._become_child(channel, tokens, cancels, parent)
         channel.close()
-        os.close(reader)
+        os.close(tokens)
+        os.close(cancels)
         self.children.add(pid)
         self._send({"spawned": number, "pid": pid})
 
-    def _become_child(self, channel: socket, reader: int, parent: int) -> NoReturn:
+    def _become_child(self, channel: socket, tokens: int, cancels: int, parent: int) -> NoReturn:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.channel.close()
-            run_child(channel, TokenPipe(reader, None), self.alias, parent)
+            run_child(channel, TokenPipe(tokens, None), TokenPipe(cancels, None), self.alias, parent)
             code = 0
         except (BrokenPipeError, ConnectionResetError):
             # The supervisor is gone, and with it everybody who could be told.
@@ -218,9 +225,7 @@ class _Server:
         except BaseException:
             logger.critical("A child failed outside of any job.", exc_info=True)
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
+            end_process(code)
 
     def _report_deaths(self) -> None:
         while self.children:

@@ -12,13 +12,17 @@ from socket import AF_UNIX, SOCK_STREAM, socketpair
 from ...brokers.values import ClaimedJob
 from ...services.registry import Registry
 from ...signals import child_exited, child_started
-from .base import Finished, Lost, PoolEvent, Returned, Stopped
-from .children import Assigned, Child
-from .exits import STOPPED, TIMED_OUT, TOO_LARGE, describe_exit
+from ..interruption import CANCEL_SIGNAL
+from .base import Finished, Logged, PoolEvent, Reported, Returned
+from .catalogue import Catalogue
+from .channels import FrameBuffer
+from .children import Assigned, CancelledRun, Child
+from .exits import GARBLED, STOPPED, TIMED_OUT, TOO_LARGE, UNCANCELLED, describe_exit
 from .fork_server import ForkServer, kill_group
 from .memory import MemoryLimit, resident_bytes
 from .respawn import RespawnDelay
-from .wire import FrameBuffer, Limit, Ready, Run, TokenPipe, encode_job
+from .tokens import TokenPipe
+from .wire import Limit, LogNote, ProgressNote, Ready, Run, encode_job
 
 __all__ = ["PreforkPool"]
 
@@ -29,17 +33,27 @@ class PreforkPool:
     """Keeps as many children alive as the worker's concurrency says, and knows what each of them runs.
 
     max_tasks: replace a child after so many jobs. max_memory: replace it above so many bytes, between jobs where
-    possible; during a job only where that job alone can be meant, by killing it.
+    possible; during a job only where that job alone can be meant, by killing it. cancel_grace: seconds in which a job
+    that was asked to stop may end.
     """
 
-    def __init__(self, registry: Registry, *, max_tasks: int | None = None, max_memory: int | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        max_tasks: int | None = None,
+        max_memory: int | None = None,
+        cancel_grace: float = 10.0,
+    ) -> None:
         self.registry = registry
         self.concurrency = registry.identity.concurrency
         self.max_tasks = max_tasks
         self.memory_limit = MemoryLimit(max_memory)
+        self.cancel_grace = cancel_grace
         self.children: dict[int, Child] = {}
         self.stopping = False
         self._news: deque[tuple[ClaimedJob, str]] = deque()
+        self.catalogue = Catalogue()
         self._server: ForkServer | None = None
         self._numbers = 0
         self._sequence = 0
@@ -78,9 +92,9 @@ class PreforkPool:
     def _spawn(self, server: ForkServer) -> None:
         self._numbers += 1
         ours, theirs = socketpair(AF_UNIX, SOCK_STREAM)
-        tokens = TokenPipe.create()
-        self.children[self._numbers] = Child(self._numbers, FrameBuffer(ours), tokens)
-        server.spawn(self._numbers, theirs, tokens.reader)
+        tokens, cancels = TokenPipe.create(), TokenPipe.create()
+        self.children[self._numbers] = Child(self._numbers, FrameBuffer(ours), tokens, cancels)
+        server.spawn(self._numbers, theirs, tokens.reader, cancels.reader)
         theirs.close()
 
     # work
@@ -88,7 +102,7 @@ class PreforkPool:
     @property
     def available(self) -> list[Child]:
         """The children that take jobs."""
-        return [child for child in self.children.values() if child.ready and not child.retiring]
+        return [child for child in self.children.values() if child.takes_jobs]
 
     def jobs(self) -> Iterator[ClaimedJob]:
         """Yield all jobs in the children's hands."""
@@ -98,10 +112,11 @@ class PreforkPool:
     def assign(self, child: Child, jobs: Iterable[ClaimedJob]) -> None:
         """Hand jobs to a child, to run in this order."""
         now, frames, numbers = time.monotonic(), bytearray(), []
+        worker_id, clock = self.registry.worker_id, self.registry.clock
         for job in jobs:
             self._sequence += 1
             child.add(Assigned(self._sequence, job, now))
-            frames += encode_job(self._sequence, job, self.registry.worker_id, self.registry.clock)
+            frames += encode_job(self._sequence, job, worker_id, clock)
             numbers.append(self._sequence)
         child.channel.send(bytes(frames))
         child.tokens.put(numbers)
@@ -136,6 +151,14 @@ class PreforkPool:
         taken = [child.remove(seq) for seq in child.tokens.take_back()]
         return [assigned.job for assigned in taken if not assigned.is_news]
 
+    def cancel(self, child: Child, seq: int) -> None:
+        """Have SoftCancel raised in a job that a child has begun; where it does not end in time, kill the child."""
+        if child.cancelled is None:
+            child.cancelled = CancelledRun(seq, time.monotonic() + self.cancel_grace)
+            # What the child has read tells it which job is meant, however late the signal comes.
+            child.cancels.put([seq])
+            self._signal(child, CANCEL_SIGNAL)
+
     # events
 
     def descriptors(self) -> Iterator[tuple[int, bool]]:
@@ -154,25 +177,42 @@ class PreforkPool:
             events += self._read(child)
             self._retire_if_due(child)
         events += self._hear_server()
+        self._ask_server()
         self.replenish()
         self._tell_news()
         return events
 
-    def _read(self, child: Child) -> Iterator[Finished | Returned]:
-        for frame in child.channel.receive():
-            child.last_event_at = time.monotonic()
+    def read(self) -> Iterator[PoolEvent]:
+        """Yield what the children say that have jobs; the rest of what has happened only collect() returns."""
+        for child in list(self.children.values()):
+            if child.assigned:
+                yield from self._read(child)
+
+    def read_ahead(self) -> int:
+        """Read what the children have said; return how much that is. It happens only with the next collect()."""
+        return sum(child.channel.read_ahead(child.assigned) for child in self.children.values() if child.assigned)
+
+    def _read(self, child: Child) -> Iterator[Finished | Logged | Reported | Returned]:
+        now = time.monotonic()
+        for frame in child.channel.receive(child.assigned):
             if isinstance(frame, Run):
-                child.runs += 1
-                child.limit = None
-                assigned = child.remove(frame.seq)
+                child.last_event_at = now
+                assigned = child.end(frame.seq)
                 if not assigned.is_news:
                     yield Finished(assigned.job, frame)
-                yield from self._retire_if_large(child)
+                if self.memory_limit.limit is not None:
+                    yield from self._retire_if_large(child)
+            elif isinstance(frame, ProgressNote | LogNote):
+                yield from child.heard(frame)
             elif isinstance(frame, Limit):
+                child.last_event_at = now
                 child.limit = frame
             elif isinstance(frame, Ready):
+                child.last_event_at = now
                 child.ready = True
                 self.respawn.note_ready()
+        if child.channel.is_garbled and not child.killed_for:
+            self._kill(child, GARBLED)
 
     def _hear_server(self) -> list[PoolEvent]:
         if self._server is None:
@@ -185,12 +225,21 @@ class PreforkPool:
         for message in messages:
             if "spawned" in message:
                 self._note_spawned(message["spawned"], message["pid"])
+            elif "exited" not in message:
+                self.catalogue.hear(message)
             else:
                 events += self._bury(message["exited"], message["status"])
         return events
 
+    def _ask_server(self) -> None:
+        if self._server is not None and (paths := self.catalogue.questions()):
+            self._server.describe(paths)
+
     def _note_spawned(self, number: int, pid: int) -> None:
-        self.children[number].pid = pid
+        child = self.children[number]
+        child.pid = pid
+        if child.cancelled is not None:
+            self._signal(child, CANCEL_SIGNAL)
         child_started.send_robust(sender=self.registry.sender, worker_id=self.registry.worker_id, pid=pid)
 
     def _lose_server(self, server: ForkServer) -> list[PoolEvent]:
@@ -229,18 +278,11 @@ class PreforkPool:
             events.append(Returned(tuple(unstarted)))
         seconds = child.busy_for(time.monotonic())
         lost = [assigned for assigned in child.assigned.values() if not assigned.is_news]
-        events += [self._lost(child, assigned, cause, seconds) for assigned in lost]
+        events += [child.end_of(assigned, cause, seconds) for assigned in lost]
         child.hang_up()
         self.memory_limit.forget(child.pid)
         del self.children[child.number]
         return events
-
-    def _lost(self, child: Child, assigned: Assigned, cause: str, seconds: float) -> PoolEvent:
-        if child.killed_for == STOPPED:
-            return Stopped(assigned.job)
-        # The job that was over its limit may have ended in the meantime; the next one was not.
-        limit = child.exceeded if child.exceeded and child.exceeded.seq == assigned.seq else None
-        return Lost(assigned.job, cause, seconds, limit=limit, memory=child.killed_for.startswith(TOO_LARGE))
 
     # limits
 
@@ -256,6 +298,11 @@ class PreforkPool:
                     self._kill(child, TIMED_OUT)
                 else:
                     waits.append(left)
+            if child.cancelled is not None and not child.killed_for:
+                if child.cancelled.kill_at <= now:
+                    self._kill(child, UNCANCELLED)
+                else:
+                    waits.append(child.cancelled.kill_at - now)
         if self.memory_limit.is_check_due():
             for child in self.children.values():
                 runs = child.running is not None and not child.killed_for
@@ -269,7 +316,7 @@ class PreforkPool:
     def _retire_if_large(self, child: Child) -> Iterator[Returned]:
         """Between jobs: let a child go that has grown too large, with what it has begun and no more."""
         if child.pid is not None and self.memory_limit.is_reached(child.pid) and not child.retiring:
-            self.retire(child)
+            child.retiring = True
             if jobs := self.take_back(child):
                 yield Returned(tuple(jobs))
 
@@ -283,10 +330,6 @@ class PreforkPool:
         """Return how many more jobs a child may be handed before it is replaced."""
         return self.max_tasks - child.runs - len(child.assigned) if self.max_tasks else 1_000
 
-    def retire(self, child: Child) -> None:
-        """Let a child end after what it has begun."""
-        child.retiring = True
-
     def kill_running(self) -> None:
         """Stop every child now; the jobs that they run come back as Stopped."""
         for child in self.children.values():
@@ -296,8 +339,11 @@ class PreforkPool:
     def _kill(self, child: Child, reason: str) -> None:
         child.killed_for = reason
         child.retiring = True
+        self._signal(child, signal.SIGKILL)
+
+    def _signal(self, child: Child, number: int) -> None:
         if child.pid is not None and self._server is not None:
-            self._server.kill(child.pid)
+            self._server.kill(child.pid, number)
 
     def memory(self) -> int:
         """Return the resident bytes of all children."""

@@ -1,43 +1,67 @@
-"""What parent and child say to each other: frames over a socket, and one token for each job over a pipe.
-
-A job's frame says what to run, its token that it may begin. Both processes hold the reading end of the token pipe, and
-the kernel gives each token to one of them: what the parent reads back has not been started and never will be. So a
-child may be handed work ahead, and lose it again while it is busy, even where it is stuck in C code.
-"""
+"""What parent and child say to each other over a socket: frames. A job's frame says what to run."""
 
 import json
-import logging
-import os
-import select
 import struct
+from collections.abc import Container
 from datetime import datetime
 from functools import lru_cache
-from socket import socket
 from typing import Any, NamedTuple
 
 from ...brokers.values import ClaimedJob
+from ...payloads import is_storable
+from ..log_window import Line
 
 __all__ = [
-    "FrameBuffer",
-    "FrameReader",
+    "HEADER",
+    "LONGEST",
+    "LONGEST_LEVEL",
+    "LONGEST_NAME",
+    "Frame",
+    "JobFrame",
     "Limit",
+    "LogNote",
+    "ProgressNote",
     "Ready",
     "Run",
-    "TokenPipe",
+    "decode_frame",
     "decode_job",
     "encode_job",
     "encode_limit",
+    "encode_logs",
+    "encode_progress",
     "encode_ready",
+    "is_plausible",
 ]
 
-_HEADER = struct.Struct(">IBQ")
-_TOKEN = struct.Struct(">Q")
+HEADER = struct.Struct(">IBQ")
 _RUN = struct.Struct(">ddd??????II")
 _LIMIT = struct.Struct(">dd?d")
-_DECODER = json.JSONDecoder()
-JOB, READY, LIMIT, RUN = range(4)
-CHUNK = 262_144
-logger = logging.getLogger("django_tasks_q.worker")
+_JOB = struct.Struct(">?7I")
+JOB, READY, LIMIT, RUN, PROGRESS, LOGS = range(6)
+# What a child may say of a job that it has.
+TOLD = frozenset({LIMIT, RUN, PROGRESS, LOGS})
+# Seconds: further than any clock goes.
+LONGEST = 1e11
+# Bytes of a frame of lines; one line may be half of it. Characters of the names in it.
+LARGEST_LOGS = 131_072
+LONGEST_LEVEL, LONGEST_NAME = 20, 100
+
+
+class JobFrame(NamedTuple):
+    """A job on its way to a child, whose parts are JSON where the table has JSON, unread: they may be damaged.
+
+    has_ended: it is not to be run, but only to be announced. fields: the other columns, and what the worker adds.
+    """
+
+    has_ended: bool
+    id: str
+    task_path: str
+    args: str
+    kwargs: str
+    options: str
+    metadata: str
+    errors: str
+    fields: str
 
 
 class Ready(NamedTuple):
@@ -55,6 +79,25 @@ class Limit(NamedTuple):
     timeout: float
     retry: bool
     retry_in: float
+
+
+class ProgressNote(NamedTuple):
+    """What the running job says of how far it is, as JSON text."""
+
+    seq: int
+    text: str
+
+
+class LogNote(NamedTuple):
+    """What the running job has logged. left_out: how many lines there were before these that are not sent.
+
+    held: they are to be written with the end of the run, and not before.
+    """
+
+    seq: int
+    held: bool
+    left_out: int
+    lines: tuple[Line, ...]
 
 
 class Run(NamedTuple):
@@ -87,12 +130,20 @@ class Run(NamedTuple):
         return _frame(RUN, self.seq, fixed + value + error + self.reason.encode())
 
     @classmethod
-    def decode(cls, seq: int, body: bytes) -> "Run":
-        *numbers, value_size, error_size = _RUN.unpack_from(body)
+    def decode(cls, seq: int, body: bytes | bytearray) -> "Run":
+        """Return the run that was sent. Raise ValueError where none was."""
+        *numbers, value_size, error_size = _unpack(_RUN, body)
+        if not _are_seconds(*numbers[:3]):
+            raise ValueError("These cannot be times.")
         value_end = _RUN.size + value_size
         error_end = value_end + error_size
+        if error_end > len(body):
+            raise ValueError(f"{len(body)} bytes are too few.")
         value, error = body[_RUN.size : value_end].decode(), body[value_end:error_end].decode()
         return cls._make((seq, *numbers, value or None, error or None, body[error_end:].decode()))
+
+
+Frame = Ready | Limit | ProgressNote | LogNote | Run
 
 
 def encode_ready() -> bytes:
@@ -103,28 +154,50 @@ def encode_limit(limit: Limit) -> bytes:
     return _frame(LIMIT, limit.seq, _LIMIT.pack(limit.started_at, limit.timeout, limit.retry, limit.retry_in))
 
 
+def encode_progress(note: ProgressNote) -> bytes:
+    return _frame(PROGRESS, note.seq, note.text.encode())
+
+
+def encode_logs(note: LogNote) -> bytes:
+    return _frame(LOGS, note.seq, json.dumps(note[1:], ensure_ascii=False).encode())
+
+
 def encode_job(seq: int, job: ClaimedJob, worker_id: str, clock: float, ended: str | None = None) -> bytes:
     """Return the frame of a job. Its payloads are JSON already and are put in unread.
 
     clock: the seconds by which the database's clock is ahead of this host's. ended: the entry of Job.errors with which
     the job has ended, where it is not to be run but only to be announced as FAILED.
     """
-    # In its first run, a job starts when the child says so.
-    started_at = job.started_at if job.attempt > 1 else None
     ending = "null" if ended is None else json.dumps(ended)
-    return _frame(
-        JOB,
-        seq,
-        (
-            f'{{"id": "{job.id}", "queue_name": {_quoted(job.queue_name)}, "priority": {job.priority},'
-            f' "task_path": {_quoted(job.task_path)}, "run_after": {_moment(job.run_after)},'
-            f' "enqueued_at": {_moment(job.enqueued_at)}, "started_at": {_moment(started_at)},'
-            f' "attempt": {job.attempt}, "failures": {job.failures}, "losses": {job.losses},'
-            f' "worker_id": {_quoted(worker_id)}, "clock": {clock!r}, "ended": {ending}}}'
-            f'{{"args": {job.args}, "kwargs": {job.kwargs}, "options": {job.options},'
-            f' "metadata": {job.metadata}, "errors": {job.errors}}}'
-        ).encode(),
+    sizes = _JOB.pack(
+        ended is not None, len(job.id), len(job.task_path), len(job.args), len(job.kwargs), len(job.options),
+        len(job.metadata), len(job.errors),
+    )  # fmt: skip
+    text = (
+        f"{job.id}{job.task_path}{job.args}{job.kwargs}{job.options}{job.metadata}{job.errors}"
+        f'{{"queue_name": {_quoted(job.queue_name)}, "priority": {job.priority},'
+        f' "run_after": {_moment(job.run_after)}, "enqueued_at": {_moment(job.enqueued_at)},'
+        f' "started_at": {_moment(job.started_at)}, "attempt": {job.attempt}, "failures": {job.failures},'
+        f' "losses": {job.losses}, "worker_id": {_quoted(worker_id)}, "clock": {clock!r}, "ended": {ending}}}'
     )
+    return _frame(JOB, seq, sizes + text.encode())
+
+
+def decode_job(body: bytes) -> JobFrame:
+    """Return the job of a frame."""
+    has_ended, job_id, path, args, kwargs, options, metadata, errors = _JOB.unpack_from(body)
+    text = body[_JOB.size :].decode()
+    # Where each part ends. A loop over them takes three times as long.
+    path += job_id
+    args += path
+    kwargs += args
+    options += kwargs
+    metadata += options
+    errors += metadata
+    return JobFrame(
+        has_ended, text[:job_id], text[job_id:path], text[path:args], text[args:kwargs], text[kwargs:options],
+        text[options:metadata], text[metadata:errors], text[errors:],
+    )  # fmt: skip
 
 
 def _moment(moment: datetime | None) -> str:
@@ -138,160 +211,68 @@ def _quoted(text: str) -> str:
 
 
 def _frame(kind: int, seq: int, body: bytes) -> bytes:
-    return _HEADER.pack(len(body), kind, seq) + body
+    return HEADER.pack(len(body), kind, seq) + body
 
 
-class FrameReader:
-    """The child's end of a channel: it waits for frames, and takes in one go what has arrived."""
-
-    def __init__(self, channel: socket) -> None:
-        self.channel = channel
-        self._incoming = bytearray()
-        self._start = 0
-
-    def read(self) -> tuple[int, bytes] | None:
-        """Wait for a whole frame; return its job's number and body, or None at the end of the stream."""
-        header = self._take(_HEADER.size)
-        if header is None:
-            return None
-        size, _, seq = _HEADER.unpack(header)
-        body = self._take(size)
-        return None if body is None else (seq, body)
-
-    def _take(self, size: int) -> bytes | None:
-        while len(self._incoming) - self._start < size:
-            part = self.channel.recv(CHUNK)
-            if not part:
-                return None
-            del self._incoming[: self._start]
-            self._start = 0
-            self._incoming += part
-        end = self._start + size
-        taken = bytes(self._incoming[self._start : end])
-        self._start = end
-        return taken
+def is_plausible(size: int, kind: int, seq: int, expected: Container[int]) -> bool:
+    """Say whether a child may send a frame that begins like this. expected: the numbers of the jobs that it has."""
+    if kind in TOLD and seq in expected:
+        return kind != LOGS or size <= LARGEST_LOGS
+    return (kind, size, seq) == (READY, 0, 0)
 
 
-class FrameBuffer:
-    """The parent's end of a channel, which never waits."""
-
-    def __init__(self, channel: socket) -> None:
-        channel.setblocking(False)
-        self.channel = channel
-        # The child is gone: the channel stays readable, but there is nothing to wait for.
-        self.is_at_end = False
-        self._incoming = bytearray()
-        self._outgoing = bytearray()
-
-    @property
-    def has_output(self) -> bool:
-        """Whether something could not be written yet."""
-        return bool(self._outgoing)
-
-    def send(self, data: bytes) -> None:
-        self._outgoing += data
-        self.flush()
-
-    def flush(self) -> None:
-        """Write what the socket takes. What is meant for a child that is gone is forgotten with it."""
-        try:
-            while self._outgoing:
-                del self._outgoing[: self.channel.send(self._outgoing[:CHUNK])]
-        except BlockingIOError:
-            return
-        except (BrokenPipeError, ConnectionResetError):
-            self._outgoing.clear()
-
-    def receive(self) -> list[Ready | Limit | Run]:
-        """Read what has arrived and return the whole frames."""
-        self._fill()
-        frames, start = [], 0
-        while len(self._incoming) - start >= _HEADER.size:
-            size, kind, seq = _HEADER.unpack_from(self._incoming, start)
-            end = start + _HEADER.size + size
-            if len(self._incoming) < end:
-                break
-            frames.append(_decode(kind, seq, bytes(self._incoming[start + _HEADER.size : end])))
-            start = end
-        del self._incoming[:start]
-        return frames
-
-    def _fill(self) -> None:
-        try:
-            while data := self.channel.recv(CHUNK):
-                self._incoming += data
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            logger.debug("A child has left without reading all.")
-        self.is_at_end = True
-
-
-def _decode(kind: int, seq: int, body: bytes) -> Ready | Limit | Run:
+def decode_frame(kind: int, seq: int, body: bytes | bytearray) -> Frame:
+    """Return the frame with this body. Raise ValueError where it has none of that kind."""
     if kind == RUN:
         return Run.decode(seq, body)
-    return Limit(seq, *_LIMIT.unpack(body)) if kind == LIMIT else Ready()
+    if kind == PROGRESS:
+        if not is_storable(json.dumps(json.loads(body, parse_constant=_refuse), ensure_ascii=False)):
+            raise ValueError("No database could keep this.")
+        return ProgressNote(seq, body.decode())
+    if kind == LOGS:
+        return _decode_logs(seq, body)
+    return _decode_limit(seq, body) if kind == LIMIT else Ready()
 
 
-class TokenPipe:
-    """Permissions to begin a job, each taken by exactly one of the processes that hold the pipe."""
-
-    def __init__(self, reader: int, writer: int | None) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    def create(cls) -> "TokenPipe":
-        reader, writer = os.pipe()
-        # The flag belongs to the pipe, not to the process: the child waits with poll() instead.
-        os.set_blocking(reader, False)
-        return cls(reader, writer)
-
-    def put(self, numbers: list[int]) -> None:
-        if self.writer is None:
-            raise ValueError("This pipe gives out no more tokens.")
-        os.write(self.writer, b"".join(_TOKEN.pack(number) for number in numbers))
-
-    def take(self) -> int | None:
-        """Wait for a token; return its number, or None where no more will come."""
-        while True:
-            try:
-                token = os.read(self.reader, _TOKEN.size)
-            except BlockingIOError:
-                self._wait()
-            else:
-                return int(_TOKEN.unpack(token)[0]) if token else None
-
-    def take_back(self) -> list[int]:
-        """Return the numbers of all tokens that nobody has taken."""
-        numbers: list[int] = []
-        while True:
-            try:
-                tokens = os.read(self.reader, _TOKEN.size * 512)
-            except BlockingIOError:
-                return numbers
-            if not tokens:
-                return numbers
-            numbers += [number for (number,) in _TOKEN.iter_unpack(tokens)]
-
-    def close(self) -> None:
-        os.close(self.reader)
-        self.stop()
-
-    def stop(self) -> None:
-        """Give out no more tokens: the child ends after the last one."""
-        if self.writer is not None:
-            os.close(self.writer)
-            self.writer = None
-
-    def _wait(self) -> None:
-        poll = select.poll()
-        poll.register(self.reader, select.POLLIN)
-        poll.poll()
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON.")
 
 
-def decode_job(body: bytes) -> tuple[dict[str, Any], str]:
-    """Return what the worker said of a job, and its payloads, still as JSON: they may be damaged."""
-    text = body.decode()
-    fields, end = _DECODER.raw_decode(text)
-    return fields, text[end:]
+def _decode_logs(seq: int, body: bytes | bytearray) -> LogNote:
+    note = json.loads(body)
+    if not (isinstance(note, list) and len(note) == 3 and isinstance(note[2], list) and all(map(_is_line, note[2]))):
+        raise ValueError("These cannot be lines.")
+    held, left_out, lines = note
+    if not (isinstance(held, bool) and type(left_out) is int and 0 <= left_out < LONGEST):
+        raise ValueError("This cannot be said of lines.")
+    return LogNote(seq, held, left_out, tuple(map(tuple, lines)))
+
+
+def _is_line(line: Any) -> bool:
+    if not isinstance(line, list) or [*map(type, line)] not in ([float, str, str, str], [int, str, str, str]):
+        return False
+    at, level, name, message = line
+    return (
+        0 <= at < LONGEST
+        and len(level) <= LONGEST_LEVEL
+        and len(name) <= LONGEST_NAME
+        and is_storable(level + name + message)
+    )
+
+
+def _decode_limit(seq: int, body: bytes | bytearray) -> Limit:
+    limit = Limit(seq, *_unpack(_LIMIT, body))
+    if len(body) != _LIMIT.size or not _are_seconds(limit.started_at, limit.timeout, limit.retry_in):
+        raise ValueError("These cannot be the limits of a job.")
+    return limit
+
+
+def _unpack(fixed: struct.Struct, body: bytes | bytearray) -> tuple[Any, ...]:
+    if len(body) < fixed.size:
+        raise ValueError(f"{len(body)} bytes are too few.")
+    return fixed.unpack_from(body)
+
+
+def _are_seconds(first: float, second: float, third: float) -> bool:
+    # No comparison is true of what is no number.
+    return 0 <= first < LONGEST and 0 <= second < LONGEST and 0 <= third < LONGEST

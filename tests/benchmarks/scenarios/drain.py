@@ -1,10 +1,16 @@
+from typing import ClassVar
+
 from .. import marks
 from ..laboratory import Laboratory
 from ..peers import Peer
 from ..samples import Sample
+from ..site import Site
 from .base import Scenario
 
-__all__ = ["Drain", "DrainMySQL", "DrainSQLite", "Draining"]
+__all__ = ["Drain", "DrainMySQL", "DrainSQLite", "DrainSlowDisk", "Draining"]
+
+# What PostgreSQL waits before it writes a commit to the disk, in microseconds.
+COMMIT_DELAY = 2_500
 
 
 class Draining(Scenario):
@@ -13,7 +19,7 @@ class Draining(Scenario):
     sizing = "drain"
 
     def try_out(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
-        site = lab.site(peer, vendor)
+        site = self.site(lab, peer, vendor)
         site.empty()
         site.enqueue(jobs)
         with site.worker() as worker:
@@ -21,11 +27,14 @@ class Draining(Scenario):
         more = marks.count(site.marks) - jobs
         return Sample.rate(peer.name, jobs, span, **({"ran_again": more} if more else {}))
 
+    def site(self, lab: Laboratory, peer: Peer, vendor: str) -> Site:
+        return lab.site(peer, vendor)
+
 
 class Drain(Draining):
     name = "drain"
     title = "Drain of no-op jobs that were enqueued before, until all results are stored"
-    floors = ("claim_and_finish_500",)
+    floors: ClassVar[tuple[str, ...]] = ("claim_and_finish_500",)
 
     def measure(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
         return self.try_out(lab, peer, vendor, jobs)
@@ -41,3 +50,22 @@ class DrainSQLite(Drain):
     name = "drain_sqlite"
     title = "The same drain on SQLite"
     vendor = "sqlite"
+
+
+class DrainSlowDisk(Drain):
+    """As on a network's disk, or on one without a battery behind its cache: that of this machine may be none."""
+
+    name = "drain_slow_disk"
+    title = f"The same drain where the disk takes {COMMIT_DELAY / 1_000:g} ms for a commit"
+    sizing = "drain_slow_disk"
+    vendor = "postgresql"
+    floors = ()
+
+    def can_measure(self, peer: Peer) -> bool:
+        return peer.keeps in {"PostgreSQL", "the database"}
+
+    def site(self, lab: Laboratory, peer: Peer, vendor: str) -> Site:
+        site = lab.site(peer, vendor, "slow")
+        # Commits that come at the same time share the wait, as they share the disk's.
+        site.configure(commit_delay=COMMIT_DELAY, commit_siblings=0)
+        return site

@@ -1,0 +1,5 @@
+"""The pages of schedules."""
+
+from .page import ScheduleAdmin
+
+__all__ = ["ScheduleAdmin"]

@@ -1,0 +1,30 @@
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest
+
+from ...monitoring.schedules import job_statuses
+from ..backends import backend_aliases
+from ..pagination import TasksChangeList
+
+__all__ = ["ScheduleChangeList", "note_last_jobs"]
+
+
+def note_last_jobs(rows: Sequence[Any]) -> None:
+    """Give each row the status of its last job as `last_status`, None where there is no such job any more."""
+    statuses: dict[Any, str] = {}
+    for alias in backend_aliases():
+        if ids := [row.last_job_id for row in rows if row.backend == alias and row.last_job_id]:
+            statuses |= job_statuses(alias, ids)
+    for row in rows:
+        row.last_status = statuses.get(row.last_job_id)
+
+
+class ScheduleChangeList(TasksChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        note_last_jobs(self.result_list)
+        page: Any = self.model_admin
+        for row in self.result_list:
+            row.buttons = page.buttons(request, row, page.get_preserved_filters(request))

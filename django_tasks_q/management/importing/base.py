@@ -1,0 +1,45 @@
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+
+from ...schedules.definitions import Definition
+
+__all__ = ["Foreign", "Inexpressible", "Reader", "moment_of", "read_table"]
+
+
+class Inexpressible(ValueError):
+    """A schedule means something that cannot be said here; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A schedule of another queue. define: returns what it is here, or raises Inexpressible. notes: what gets lost."""
+
+    name: str
+    define: Callable[[], Definition]
+    notes: tuple[str, ...] = ()
+
+
+# Takes a connection to the database, and returns the schedules that it finds there.
+Reader = Callable[[Any], list[Foreign]]
+
+
+def read_table(connection: Any, table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table as dicts, in the order of their ids. Raise DatabaseError where there is none."""
+    # A savepoint, where a transaction is open: it has to survive a table that is not there.
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY id")
+        names = [column[0] for column in cursor.description]
+        for row in cursor.fetchall():
+            yield dict(zip(names, row, strict=True))
+
+
+def moment_of(value: Any) -> datetime | None:
+    """Return what a driver gave for a moment, aware; a naive one is in UTC, as Django stores it."""
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

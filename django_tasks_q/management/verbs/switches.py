@@ -1,0 +1,37 @@
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.core.management.base import CommandParser
+
+from ..terminal import line
+from .base import Answer, Verb
+
+__all__ = ["Switch"]
+
+
+class Switch(Verb):
+    """Pauses or resumes what has a name. It is all right only where each of them was in the other state.
+
+    kind: what that is. switch: changes one of them, and says whether it has. done, before: the state, in words, of
+    what was changed and of what was not.
+    """
+
+    kind: ClassVar[str]
+    metavar: ClassVar[str]
+    switch: ClassVar[Callable[..., bool]]
+    done: ClassVar[str]
+    before: ClassVar[str]
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("names", nargs="+", metavar=self.metavar, help=f"The name of a {self.kind}.")
+
+    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+        names = list(dict.fromkeys(given["names"]))
+        changed = {name: type(self).switch(name, backend=backend) for name in names}
+        lines = [self._said(name, did) for name, did in changed.items()]
+        document = {self.done: [n for n in names if changed[n]], "unchanged": [n for n in names if not changed[n]]}
+        return Answer(document, "\n".join(lines), all(changed.values()))
+
+    def _said(self, name: str, did: bool) -> str:
+        state = f"is {self.done} now" if did else self.before
+        return line(f'{self.kind.capitalize()} "{name}" {state}.')

@@ -1,0 +1,62 @@
+"""The job of a slot."""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..brokers.base import Broker
+from ..brokers.values import JobSpec
+from ..compat import DEFAULT_TASK_PRIORITY, DEFAULT_TASK_QUEUE_NAME
+from ..ids import uuid7
+from ..models import Schedule
+from ..payloads import dump_arguments, dump_value
+from ..task import EXPIRES_AT
+from .definitions import Definition
+from .moments import to_stored
+from .shapes import TaskShape
+
+__all__ = ["METADATA", "jitter_of", "make_spec"]
+
+# What a job's metadata says of its schedule stands under this key: {"name": ..., "slot": ...}.
+METADATA = "schedule"
+
+
+def make_spec(
+    broker: Broker, row: Schedule, definition: Definition, slot: datetime, now: datetime, shape: TaskShape | None
+) -> JobSpec:
+    """Return the job of a slot. Raise UnserializableError where the arguments cannot be stored.
+
+    shape: of its task; None where this process does not know it.
+    """
+    limit = broker.options.max_payload
+    args, kwargs = dump_arguments(definition.args, definition.kwargs, limit)
+    metadata: dict[str, Any] = {**(shape.metadata if shape else {}), METADATA: _facts(definition, slot)}
+    priority = definition.priority
+    return JobSpec(
+        id=str(uuid7()),
+        queue_name=definition.queue_name or (shape.queue_name if shape else DEFAULT_TASK_QUEUE_NAME),
+        priority=priority if priority is not None else shape.priority if shape else DEFAULT_TASK_PRIORITY,
+        task_path=definition.task_path,
+        args=args,
+        kwargs=kwargs,
+        options=dump_value(_options(definition, slot), "options", limit),
+        metadata=dump_value(metadata, "metadata", limit),
+        run_after=to_stored(slot + jitter_of(row, definition, slot)) if definition.jitter else None,
+        enqueued_at=to_stored(now),
+    )
+
+
+def jitter_of(row: Schedule, definition: Definition, slot: datetime) -> timedelta:
+    """Return by how much the job of a slot is put off: always the same, but another for each slot."""
+    seed = hashlib.blake2b(f"{row.pk} {slot.timestamp()}".encode(), digest_size=8).digest()
+    return timedelta(milliseconds=int.from_bytes(seed) % (definition.jitter * 1_000 + 1))
+
+
+def _facts(definition: Definition, slot: datetime) -> dict[str, str]:
+    return {"name": definition.name, "slot": slot.isoformat()}
+
+
+def _options(definition: Definition, slot: datetime) -> dict[str, Any]:
+    if definition.expires_after is None:
+        return definition.options
+    return {**definition.options, EXPIRES_AT: (slot + timedelta(seconds=definition.expires_after)).isoformat()}

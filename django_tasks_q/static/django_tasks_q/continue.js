@@ -1,0 +1,7 @@
+// Goes on with what a page has begun; without it, a button does.
+for (const form of document.querySelectorAll("form[data-tasksq-continue]")) {
+    form.querySelector("button[type=submit]").disabled = true;
+    const stop = form.querySelector("a.cancel-link");
+    const timer = setTimeout(() => form.submit(), 50);
+    stop.addEventListener("click", () => clearTimeout(timer));
+}

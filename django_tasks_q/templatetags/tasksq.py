@@ -1,0 +1,24 @@
+"""{% load tasksq %}: {% tasksq_summary %} for the index page of an admin site; {% tasksq_dashboard %} is all of it."""
+
+from typing import Any
+
+from django import template
+
+from ..admin.dashboard import dashboard, summary
+
+__all__ = ["register"]
+
+register = template.Library()
+FOLDER = "admin/django_tasks_q/dashboard"
+
+
+@register.inclusion_tag(f"{FOLDER}/dashboard.html", takes_context=True)
+def tasksq_dashboard(context: Any) -> dict[str, Any]:
+    """The dashboard of the visitor's backend: as much of it as he may see."""
+    return dashboard(context["request"])
+
+
+@register.inclusion_tag(f"{FOLDER}/summary.html", takes_context=True)
+def tasksq_summary(context: Any) -> dict[str, Any]:
+    """What is wrong, and a few numbers, with a link to the dashboard."""
+    return summary(context["request"])

@@ -1,0 +1,1 @@
+"""The pages of the admin on large tables: `python -m tests.browser.crowd`, see CONTRIBUTING.md."""

@@ -1,0 +1,8 @@
+import pkgutil
+
+from django_tasks_q import migrations
+
+__all__ = ["LATEST"]
+
+# The name of the package's last migration.
+LATEST = max(module.name for module in pkgutil.iter_modules(migrations.__path__))

@@ -1,0 +1,193 @@
+/*
+How a sleeping worker is woken: no enqueue that commits while a worker goes to sleep is left alone.
+
+Polling is left out on purpose: it would find every job in the end, and hide a wake-up that is lost. Of the turns of a
+worker (Supervisor._turn) all that bears on sleep is here; each atomic step is one statement or transaction, or one
+thing that a process does for itself.
+
+Checked, as a formula (LTL), under weak fairness: where jobs are READY, they are all claimed in the end.
+
+Mistakes, which must be found: NO_RECHECK (a worker says that it sleeps, and sleeps), SLEEP_UNTOLD (one that was busy
+for so long that it has taken its word back sleeps without saying so anew), ASK_BEFORE_COMMIT (a producer asks whether
+anybody sleeps while its job cannot be seen yet), DROP_WHILE_AWAKE (a notification that comes during a turn is thrown
+away).
+
+Left out: whatever makes a job READY but an enqueue (each such verb sends after its commit, too), the length of sleeps,
+and a connection that breaks: the worker that connects again looks.
+
+test_model.py explores it: with two workers and two producers 2.2 million states; TEST_MODEL=large goes up to
+43 million.
+*/
+
+#ifndef WORKERS
+#define WORKERS 2
+#endif
+#ifndef PRODUCERS
+#define PRODUCERS 2
+#endif
+#ifndef JOBS_OF_EACH
+#define JOBS_OF_EACH 1
+#endif
+#ifndef CHILDREN
+#define CHILDREN 1
+#endif
+
+/* The database. */
+byte ready;                     /* jobs that are READY, committed */
+bit idle[WORKERS];              /* the flag in the worker's row; Registry.idle is the same */
+
+/* What has been sent to the worker's connection and not been taken: one is as good as many. */
+bit notified[WORKERS];
+
+/* The memory of the workers. */
+byte running[WORKERS];          /* jobs that it has claimed and that have not ended */
+bit ahead[WORKERS];             /* whether it would claim one more than it has children */
+bit ended[WORKERS];             /* a child has said so, or a heartbeat is due: the poll() ends */
+bit look_now[WORKERS];
+bit has_ready[WORKERS];         /* QueueSelector: the queue was not empty when it was last asked */
+bit is_exhausted[WORKERS];      /* Idleness: the last look found less than was asked for */
+bit rested[WORKERS];
+
+hidden byte found, wanted, i;
+
+/* Dispatcher.demand() */
+#define demand(w) (CHILDREN + ahead[w] > running[w] -> CHILDREN + ahead[w] - running[w] : 0)
+
+/* Notifier.send(): PostgreSQL's NOTIFY, which reaches every worker, and only if one of them is idle. */
+inline send()
+{
+    if
+#if WORKERS > 1
+    :: idle[0] || idle[1] ->
+#else
+    :: idle[0] ->
+#endif
+        for (i : 0 .. WORKERS - 1) {
+            notified[i] = 1
+        }
+    :: else
+    fi
+}
+
+proctype producer()
+{
+    byte n;
+    for (n : 1 .. JOBS_OF_EACH) {
+#ifdef ASK_BEFORE_COMMIT
+        atomic { send() }
+        atomic { ready++ }
+#else
+        /* The commit, then what transaction.on_commit() does; Broker.enqueue_and_run() has the same order. */
+        atomic { ready++ }
+        atomic { send() }
+#endif
+    }
+}
+
+/* Each job ends in the end; some turn out to be long. */
+proctype child(byte w)
+{
+end:
+    do
+    :: atomic { running[w] -> running[w]--; ahead[w] = 1; ended[w] = 1 }
+    :: atomic { running[w] && ahead[w] -> ahead[w] = 0 }
+    od
+}
+
+/* The heartbeat, and whatever else ends a sleep: at any time, for ever. */
+proctype clock(byte w)
+{
+end:
+    do
+    :: atomic { !ended[w] -> ended[w] = 1 }
+    od
+}
+
+proctype worker(byte w)
+{
+    atomic { look_now[w] = 1; ahead[w] = 1 }    /* Supervisor._connect() */
+end:
+    do
+    ::
+        /* Supervisor._wait(): Notifier.before_sleep(), and poll() */
+        atomic {
+            notified[w] || ended[w] || (demand(w) && (look_now[w] || has_ready[w])) ->
+            look_now[w] = look_now[w] || notified[w];
+            notified[w] = 0;
+            ended[w] = 0
+        }
+        /* Heartbeat.run(), where it is due */
+        if
+        :: atomic {
+            idle[w] = idle[w] && rested[w] && demand(w) > 0;
+            rested[w] = is_exhausted[w]
+        }
+        :: true
+        fi;
+        /* Supervisor._exchange(): who has not said that it sleeps is not told of anything */
+        atomic {
+            if
+#ifndef SLEEP_UNTOLD
+            :: !idle[w] && !has_ready[w] && demand(w) -> look_now[w] = 1
+#endif
+            :: else
+            fi
+        }
+        /* Supervisor._round() */
+        if
+        :: demand(w) && (look_now[w] || has_ready[w]) ->
+            /* QueueSelector.look(): Broker.ready_queues() */
+            atomic {
+                if
+                :: has_ready[w] = (ready > 0)
+                :: !look_now[w]     /* not more often than every LOOK_INTERVAL, where nobody calls for it */
+                fi;
+                look_now[w] = 0
+            }
+            /* QueueSelector.claim(): Broker.claim() */
+            atomic {
+                found = 0;
+                wanted = demand(w);
+                if
+                :: has_ready[w] ->
+                    found = (ready < wanted -> ready : wanted);
+                    ready = ready - found;
+                    has_ready[w] = (found == wanted)
+                :: else
+                fi;
+                is_exhausted[w] = (found < wanted);
+                rested[w] = rested[w] || is_exhausted[w];
+                running[w] = running[w] + found
+            }
+#ifdef DROP_WHILE_AWAKE
+            atomic { notified[w] = 0 }
+#endif
+            /* Supervisor._note_found(): Registry.mark_idle(), and once more after saying so */
+            if
+            :: atomic { is_exhausted[w] && !idle[w] ->
+                idle[w] = 1;
+#ifndef NO_RECHECK
+                look_now[w] = 1
+#endif
+            }
+            :: else
+            fi
+        :: else
+        fi
+    od
+}
+
+init {
+    atomic {
+        for (i : 1 .. PRODUCERS) {
+            run producer()
+        }
+        for (i : 0 .. WORKERS - 1) {
+            run worker(i);
+            run child(i);
+            run clock(i)
+        }
+    }
+}
+
+ltl found { [] (ready > 0 -> <> (ready == 0)) }

@@ -1,0 +1,1 @@
+"""An app whose tasks run by the clock, for the workers of some tests."""

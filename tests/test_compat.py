@@ -1,0 +1,53 @@
+"""The signals of the framework, and who hears them."""
+
+import logging
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.dispatch import Signal
+
+from django_tasks_q.compat import FRAMEWORK, Audience
+
+
+@pytest.fixture
+def level() -> Iterator[Any]:
+    """Sets the level of the framework's log; puts it back at the end."""
+    log = logging.getLogger(FRAMEWORK)
+    before = log.level
+    yield log.setLevel
+    log.setLevel(before)
+
+
+@pytest.fixture(params=["log_task_started", "log_task_finished"])
+def signal(request: pytest.FixtureRequest) -> Signal:
+    """A signal that the framework's log hears, and nobody else."""
+    signal = Signal()
+    signal.connect(getattr(import_module(f"{FRAMEWORK}.signals"), request.param))
+    return signal
+
+
+def test_the_log_of_the_framework_hears_what_its_level_lets_through(signal: Signal, level: Any) -> None:
+    audience = Audience(signal)
+    level(logging.INFO)
+    assert audience.is_heard()
+    level(logging.WARNING)
+    assert not audience.is_heard()
+    assert audience.is_heard(failed=True)
+    level(logging.CRITICAL)
+    assert not audience.is_heard(failed=True)
+
+
+def test_any_other_receiver_hears_everything_from_when_it_comes_until_it_goes(signal: Signal, level: Any) -> None:
+    def receiver(**kwargs: Any) -> None:
+        pass
+
+    level(logging.CRITICAL)
+    audience = Audience(signal)
+    assert not audience.is_heard()
+    signal.connect(receiver)
+    assert audience.is_heard()
+    # The signal holds on to nobody: whoever is forgotten does not listen any more.
+    del receiver
+    assert not Audience(signal).is_heard()

@@ -1,0 +1,88 @@
+import json
+from typing import Any
+
+import pytest
+from django.db import connections
+from django.test.utils import CaptureQueriesContext
+
+from django_tasks_q.models import Job, JobLog, Result
+from django_tasks_q.services.registry import Identity, Registry
+from django_tasks_q.worker.pools.wire import LogNote
+from django_tasks_q.worker.recorder import Recorder
+
+from ..brokers.conftest import make_outcomes
+from ..scenes import claim, jobs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def said(done: int) -> str:
+    return json.dumps({"done": done, "total": 10, "message": "", "at": 1.0})
+
+
+def test_after_a_lost_connection_only_what_is_known_and_still_held_is_kept(broker: Any) -> None:
+    """A claim and a release may both have been committed although nobody was told."""
+    registry = Registry(broker, Identity("test", [], [], 1))
+    registry.register()
+    jobs(3)
+    known, unknown, released = claim(3, worker=registry.worker_id)
+    broker.release(registry.worker_id, [released])
+    kept = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None).give_back(
+        but=[known, released]
+    )
+    assert kept == {known.id}
+    statuses = {str(key): status for key, status in Job.objects.values_list("id", "status")}
+    assert statuses == {known.id: "RUNNING", unknown.id: "READY", released.id: "READY"}
+
+
+def test_what_comes_while_the_database_works_is_recorded_next(broker: Any) -> None:
+    registry = Registry(broker, Identity("test", [], [], 1))
+    registry.register()
+    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    jobs(3)
+    first, second, running = claim(3, worker=registry.worker_id)
+    outcome, later = make_outcomes([first, second], "SUCCESSFUL")
+    recorder.progress = {first.id: said(1), running.id: said(2)}
+    recorder.hold(first, outcome)
+    with broker.transaction():
+        recorded = recorder.record()
+        recorder.progress |= {second.id: said(3), running.id: said(4)}
+        recorder.hold(second, later)
+    assert recorder.settle(recorded) == []
+    assert (recorded.finished, recorder.held) == ({first.id}, [(second, later)])
+    assert recorder.progress == {second.id: said(3), running.id: said(4)}
+    with broker.transaction():
+        recorded = recorder.record()
+    recorder.settle(recorded)
+    assert (recorded.finished, recorder.held, recorder.progress) == ({second.id}, [], {})
+    assert [Result.objects.get(id=job.id).progress["done"] for job in (first, second)] == [1, 3]
+    assert Job.objects.get(id=running.id).progress["done"] == 4
+
+
+def test_what_is_logged_costs_two_statements_for_all_and_none_where_nothing_is(broker: Any) -> None:
+    registry = Registry(broker, Identity("test", [], [], 1))
+    registry.register()
+    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+
+    def record(*, logging: bool) -> list[str]:
+        jobs(3)
+        taken = claim(3, worker=registry.worker_id)
+        for job in taken:
+            if logging:
+                recorder.lines.take(job, LogNote(1, False, 0, ((1.0, "INFO", "shop", "hello"),)))
+            (outcome,) = make_outcomes([job], "SUCCESSFUL")
+            recorder.hold(job, outcome)
+        with CaptureQueriesContext(connections[broker.using]) as queries, broker.transaction():
+            recorded = recorder.record()
+        recorder.settle(recorded)
+        assert recorded.finished == {job.id for job in taken}
+        return [query["sql"] for query in queries]
+
+    without = record(logging=False)
+    assert not any("job_log" in sql for sql in without)
+    assert JobLog.objects.count() == 0
+    assert len(record(logging=True)) == len(without) + 2
+    assert JobLog.objects.count() == 3
+    with CaptureQueriesContext(connections[broker.using]) as queries:
+        recorder.record_reports()
+    assert len(queries) == 0
