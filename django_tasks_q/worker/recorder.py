@@ -120,13 +120,14 @@ class Recorder:
 
         Where that transaction commits, settle() it. What comes in the meantime is not part of it.
         """
-        self._written, self._told = len(self.held), dict(self.progress)
-        if not self.held:
+        outcomes = [outcome for _, outcome in self.held]
+        self._written, self._told = len(outcomes), dict(self.progress)
+        if not outcomes:
             return NOTHING
-        # Before the jobs that have ended are out of reach.
-        self.broker.note_progress(self.registry.worker_id, self.progress)
+        # Before the jobs that have ended are out of reach; of one that ends meanwhile, the last lines are not here.
+        self.broker.note_progress(self.registry.worker_id, self._told)
         self.broker.note_logs(self.registry.worker_id, self.lines.due())
-        return self.broker.finish(self.registry.worker_id, [outcome for _, outcome in self.held])
+        return self.broker.finish(self.registry.worker_id, outcomes)
 
     def settle(self, recorded: Recorded) -> list[Outcome]:
         """Let go of what stands in the database now; return those that will run again."""

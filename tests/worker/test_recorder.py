@@ -59,6 +59,42 @@ def test_what_comes_while_the_database_works_is_recorded_next(broker: Any) -> No
     assert Job.objects.get(id=running.id).progress["done"] == 4
 
 
+def test_a_run_that_ends_during_any_statement_is_recorded_next_with_all_it_has_said(broker: Any) -> None:
+    registry = Registry(broker, Identity("test", [], [], 1))
+    registry.register()
+    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    jobs(30)
+    claimed = claim(30, worker=registry.worker_id)
+    waiting = list(zip(claimed, make_outcomes(claimed, "SUCCESSFUL"), strict=True))
+
+    def end_one() -> None:
+        job, outcome = waiting.pop()
+        recorder.lines.take(job, LogNote(1, False, 0, ((1.0, "INFO", "shop", job.id),)))
+        recorder.progress[job.id] = said(3)
+        recorder.hold(job, outcome)
+
+    def run_beside(execute: Any, *args: Any) -> Any:
+        if waiting:
+            end_one()
+        return execute(*args)
+
+    recorded: list[str] = []
+    end_one()
+    while recorder.held:
+        with broker.transaction(), connections[broker.using].execute_wrapper(run_beside):
+            before = [job.id for job, _ in recorder.held]
+            done = recorder.record()
+        assert done.finished == set(before)
+        recorder.settle(done)
+        recorded += before
+    assert sorted(recorded) == sorted(job.id for job in claimed)
+    assert recorder.finished == len(claimed)
+    assert {str(row.job_id): [line[3] for line in row.entries] for row in JobLog.objects.all()} == {
+        job.id: [job.id] for job in claimed
+    }
+    assert [done["done"] for done in Result.objects.values_list("progress", flat=True)] == [3] * len(claimed)
+
+
 def test_what_is_logged_costs_two_statements_for_all_and_none_where_nothing_is(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()
