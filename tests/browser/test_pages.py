@@ -140,9 +140,9 @@ def test_what_asks_and_goes_on_is_fit_for_everybody(
     expect(page.locator(".tasksq-question")).to_contain_text("3")
     assert fits(page)
     page.get_by_role("button", name="Retry").click()
-    expect(page.locator("progress")).to_have_attribute("value", "1")
-    assert fits(page)
-    while page.get_by_role("button", name="Go on").count():
+    for seen in "123":
+        expect(page.locator("progress")).to_have_attribute("value", seen)
+        assert fits(page)
         page.get_by_role("button", name="Go on").click()
     expect(page.locator(".messagelist")).to_be_visible()
     assert not Result.objects.filter(status="FAILED").exists()
@@ -155,6 +155,7 @@ def test_the_question_is_accessible(
     page: Page = open_page(superuser, **look)
     page.goto(place("result", "failures"))
     page.get_by_role("button", name="Discard").click()
+    expect(page.locator(".tasksq-question")).to_contain_text("3")
     accessible(page, "#content")
     page.get_by_role("button", name="Delete").click()
     expect(page.locator(".messagelist")).to_be_visible()
