@@ -6,14 +6,30 @@ import pytest
 
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.worker import positions as module
-from django_tasks_q.worker.positions import MOST_PRIORITIES, Positions
+from django_tasks_q.worker.positions import MEMORY, MOST_PRIORITIES, Positions
 from django_tasks_q.worker.queues import QueueSelector
 from tests.brokers.conftest import make_spec
-from tests.waiting import wait_for
 
 from .jobs import make_job
 
 QUICK, SLOW = 0.001, 1.0
+
+
+class Clock:
+    """A clock that goes on when it is told to: a machine may stand still between two claims."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -61,10 +77,12 @@ def test_a_claim_of_many_may_take_longer(positions: Positions) -> None:
     assert positions.after("a")
 
 
-def test_a_claim_looks_back_now_and_then(positions: Positions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MEMORY", 0.05)
+def test_a_claim_looks_back_now_and_then(positions: Positions, clock: Clock) -> None:
     positions.note("a", [make_job()], SLOW, looked_back=True, is_full=False)
-    wait_for(lambda: not positions.after("a"), "the position to be forgotten")
+    clock.now += MEMORY - 0.1
+    assert positions.after("a")
+    clock.now += 0.1
+    assert not positions.after("a")
     left = positions.seconds_until_look_back()
     assert left is not None
     assert left <= 0
@@ -100,11 +118,10 @@ def test_what_would_not_help_is_not_kept(positions: Positions) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.only_on("postgresql")
-def test_what_came_late_with_an_earlier_id_is_found_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_came_late_with_an_earlier_id_is_found_in_time(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     """A transaction that took its time commits a job whose id is older than those that were claimed meanwhile."""
     monkeypatch.setattr(module, "SLOW", 0.0)
     monkeypatch.setattr(module, "SLOW_FOR_EACH", 0.0)
-    monkeypatch.setattr(module, "MEMORY", 0.5)
     broker: Any = get_broker("default")
     late, *specs = [make_spec() for _ in range(4)]
     broker.enqueue(specs)
@@ -115,7 +132,8 @@ def test_what_came_late_with_an_earlier_id_is_found_in_time(monkeypatch: pytest.
     assert claim(selector, 10) == [specs[2].id]
     assert claim(selector, 10) == []
     # A slow look back is spared for a while.
-    wait_for(lambda: (selector.seconds_until_due() or 0.0) <= 0, "the selector to want to look back")
+    assert (selector.seconds_until_due() or 0.0) > 0
+    clock.now += MEMORY
     assert claim(selector, 10) == [late.id]
 
 
