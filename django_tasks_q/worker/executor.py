@@ -2,6 +2,7 @@
 
 import contextvars
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from asgiref.sync import async_to_sync
+from django.db import transaction
 
 from ..brokers import get_broker
 from ..brokers.base import Broker
@@ -43,6 +45,7 @@ from .time_limits import await_within, soft_limit
 
 __all__ = ["Executor"]
 
+logger = logging.getLogger("django_tasks_q.worker")
 STARTED, FINISHED = Audience(task_started), Audience(task_finished)
 _is_async = lru_cache(maxsize=1_024)(iscoroutinefunction)
 
@@ -196,18 +199,30 @@ class Executor:
 
     def _run_atomically(self, attempt: Attempt) -> Run:
         """Run the task and record its completion in one transaction: both happen, or neither."""
-        broker = get_broker(attempt.row.backend)
-        with broker.transaction():
-            run = self._successful(attempt, self._call(attempt))
-            outcome = _outcome(attempt.row, run)
-            self._note_reports(broker, attempt, outcome)
-            if outcome.id not in broker.finish(attempt.row.worker_id, [outcome]):
-                raise Superseded(
-                    f"Job {outcome.id} belongs to another worker now; what this run did in the database is undone."
-                )
+        broker, committed = get_broker(attempt.row.backend), list[Run]()
+        try:
+            with broker.transaction():
+                # Before any callback of the task's, which may raise.
+                transaction.on_commit(lambda: committed.append(run), using=broker.using)
+                run = self._successful(attempt, self._call(attempt))
+                self._finish(broker, attempt, run)
+        except BaseException:
+            if not committed:
+                raise
+            logger.exception(
+                "What %s left to on_commit() failed; job %s is done.", attempt.row.task_path, attempt.row.id
+            )
         if self.capture is not None:
             self.capture.forget()
         return run._replace(recorded=True)
+
+    def _finish(self, broker: Broker, attempt: Attempt, run: Run) -> None:
+        outcome = _outcome(attempt.row, run)
+        self._note_reports(broker, attempt, outcome)
+        if outcome.id not in broker.finish(attempt.row.worker_id, [outcome]):
+            raise Superseded(
+                f"Job {outcome.id} belongs to another worker now; what this run did in the database is undone."
+            )
 
     def _note_reports(self, broker: Broker, attempt: Attempt, outcome: Outcome) -> None:
         """Write what the task has said of itself: the supervisor would come too late."""

@@ -8,7 +8,7 @@ from ..brokers.values import ClaimedJob, Outcome
 from ..services.registry import Registry
 from .dispatcher import Dispatcher
 from .outcomes import outcome_of
-from .pools.base import Finished, Logged, Lost, PoolEvent, Reported, Returned, Stopped
+from .pools.base import Announced, Finished, Logged, Lost, PoolEvent, Reported, Returned, Stopped
 from .recorder import Recorder
 
 __all__ = ["Intake"]
@@ -64,6 +64,8 @@ class Intake:
                 self.recorder.lines.take(event.job, event.note)
             elif isinstance(event, Returned):
                 self.dispatcher.buffer.put_back(event.jobs)
+            elif isinstance(event, Announced):
+                self._ended = True
             else:
                 self._ended = True
                 self._end(event, clock, now)

@@ -1,13 +1,15 @@
 """The wish to cancel a job, inside the process that runs it. The deadline is the parent's."""
 
+import logging
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..exceptions import SoftCancel
+from ..exceptions import SoftCancel, SoftTimeout
 from .pools.tokens import TokenPipe
 
-__all__ = ["CANCELLED", "CANCEL_SIGNAL", "Interruption"]
+__all__ = ["CANCELLED", "CANCEL_SIGNAL", "Interruption", "pass_through_handlers"]
 
 # A program that a task has started, or a child that is not ready yet, ignores it.
 CANCEL_SIGNAL = signal.SIGURG
@@ -76,6 +78,20 @@ class Interruption:
             return function(*args, **kwargs)
         finally:
             self._armed.clear()
+
+
+def pass_through_handlers() -> None:
+    """Have logging's handlers let go what interrupts a task while it logs: they take it for an error of their own."""
+    handle_error = logging.Handler.handleError
+
+    def handle_or_raise(handler: logging.Handler, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, SoftTimeout | SoftCancel):
+            raise error
+        handle_error(handler, record)
+
+    # For all of them, whoever sets up logging and when.
+    setattr(logging.Handler, "handleError", handle_or_raise)  # noqa: B010 - mypy knows no assignment to a method
 
 
 def raise_cancelled() -> None:

@@ -178,8 +178,9 @@ class LogCapture(logging.Handler):
         self._is_sending = True
         try:
             self._sort(running)
-            window, self._window = self._window, LogWindow(self._most)
-            self._outbox.extend(_notes(running, window))
+            outbox, window = deque([*self._outbox, *_notes(running, self._window)]), LogWindow(self._most)
+            # Nothing can interrupt what stands between: the lines are in the one or in the other.
+            self._outbox, self._window = outbox, window
             # Taken before it is sent: what interrupts the sending comes before it or after it.
             while self._outbox:
                 self._send(self._outbox.popleft())

@@ -52,11 +52,12 @@ class Recorder:
         self.uncertain = False
 
     def give_back(self, *, but: Iterable[ClaimedJob] = ()) -> set[str]:
-        """Make READY what is RUNNING under this worker, except these jobs; return the ids of those still its own."""
-        known = {job.id for job in but}
+        """Make READY what is RUNNING under this worker, except these runs; return the ids of those still its own."""
+        # A commit of which nobody was told may have handed a job back and claimed it again: that is another run.
+        known = {(job.id, job.attempt) for job in but}
         while True:
             held = self.broker.held_by(self.registry.worker_id, limit=len(known) + BATCH)
-            unknown = [job for job in held if job.id not in known]
+            unknown = [job for job in held if (job.id, job.attempt) not in known]
             if not unknown:
                 return {job.id for job in held}
             self.broker.release(self.registry.worker_id, unknown)
@@ -137,12 +138,17 @@ class Recorder:
             self.progress = {job_id: text for job_id, text in self.progress.items() if told.get(job_id) != text}
             self.lines.settle()
         self._announce(ended, recorded)
+        self.uncertain = False
         return [outcome for _, outcome in ended if not outcome.is_final and outcome.id in recorded.retried]
 
-    def record_singly(self) -> None:
-        """Record what can be recorded; what the database refuses ends as FAILED with its reason."""
+    def record_singly(self) -> list[Outcome]:
+        """Record what can be recorded, and return what will run again.
+
+        What the database refuses ends as FAILED with its reason.
+        """
         logger.exception("A batch of outcomes was refused; they are recorded one by one.")
         self._record_lines()
+        retried: list[Outcome] = []
         while self.held:
             job, outcome = self.held[0]
             try:
@@ -154,6 +160,9 @@ class Recorder:
                 recorded = self.broker.finish(self.registry.worker_id, [outcome])
             del self.held[0]
             self._announce([(job, outcome)], recorded)
+            retried += [outcome] if outcome.id in recorded.retried else []
+        self.uncertain = False
+        return retried
 
     def _announce(self, ended: Iterable[Ended], recorded: Recorded) -> None:
         if recorded.cancelled:
@@ -165,7 +174,6 @@ class Recorder:
                 self.note_ended(job, outcome)
             else:
                 send_superseded(self.registry.sender, job, outcome)
-        self.uncertain = False
 
     def _stands(self, outcome: Outcome) -> bool:
         return self.broker.is_recorded(self.registry.worker_id, outcome)

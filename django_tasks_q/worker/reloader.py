@@ -28,18 +28,24 @@ def run_with_reloader() -> int:
 
 
 class Reloader:
+    """Keeps one worker running, the newest."""
+
     def __init__(self, command: list[str]) -> None:
         self.command = command
         self.stopping = False
         self.worker: subprocess.Popen[bytes] | None = None
+        # Signals that came while there was no worker to hear them.
+        self._unheard: list[int] = []
 
     def run(self) -> int:
-        while True:
+        exit_code = 0
+        while not self._is_stopping():
             times = _modification_times()
             # In a group of its own, so that Ctrl-C reaches it once, through us.
             self.worker = subprocess.Popen(self.command, process_group=0)
+            self._pass_on()
             changed = self._watch(self.worker, times)
-            if self.stopping:
+            if self._is_stopping():
                 return self.worker.wait()
             if changed is None:
                 logger.warning("The worker has ended with code %s; waiting for a change.", self.worker.returncode)
@@ -48,13 +54,21 @@ class Reloader:
                 return self.worker.returncode or 0
             logger.info("%s has changed; the worker starts again.", changed)
             self.worker.terminate()
-            self.worker.wait()
+            exit_code = self.worker.wait()
+        return exit_code
 
     def forward(self, number: int, frame: Any) -> None:
         """Pass a signal on to the worker."""
         self.stopping = True
-        if self.worker is not None:
-            self.worker.send_signal(number)
+        self._unheard.append(number)
+        self._pass_on()
+
+    def _is_stopping(self) -> bool:
+        return self.stopping
+
+    def _pass_on(self) -> None:
+        while self._unheard and self.worker is not None and self.worker.returncode is None:
+            self.worker.send_signal(self._unheard.pop())
 
     def _watch(self, worker: "subprocess.Popen[bytes]", times: dict[Path, float]) -> Path | None:
         """Return the file that has changed, or None where the worker ended or is to end."""

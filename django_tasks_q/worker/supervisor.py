@@ -2,7 +2,6 @@
 
 import logging
 import math
-import select
 import time
 from contextlib import nullcontext
 
@@ -26,6 +25,7 @@ from ..signals import worker_started, worker_stopped
 from .buffer import AHEAD
 from .cancelling import Cancelling
 from .database import GONE, Database
+from .descriptors import wait_for_any
 from .dispatcher import Dispatcher
 from .idleness import Idleness
 from .intake import Intake
@@ -106,6 +106,7 @@ class Supervisor:
     def _turn(self) -> None:
         self._wait()
         self._collect()
+        self.pool.enforce_limits()
         self._obey()
         self._keep_pool()
         self._exchange()
@@ -136,8 +137,9 @@ class Supervisor:
         return told and (self.draining or (self.settings.burst and self._has_done_all()))
 
     def _has_done_all(self) -> bool:
-        looked = self.idleness.is_exhausted and not self._look_now and not self.selector.leaves_out
-        return looked and not self.agenda.is_waiting
+        # Where a statement has failed, nobody knows what it would have found.
+        looked = self.idleness.is_exhausted and not self._look_now and not self.database.is_new
+        return looked and not self.selector.leaves_out and not self.agenda.is_waiting
 
     def _gives_up(self) -> bool:
         """Say whether a database that is away keeps a stopping worker for too long."""
@@ -245,20 +247,22 @@ class Supervisor:
                 self.dispatcher.hand_out()
 
     def _record_and_claim(self, queues: list[str], demand: int) -> list[ClaimedJob]:
+        recording = bool(self.recorder.held)
         try:
             # Where there is nothing to record, each claim is a transaction of its own.
-            together = self.broker.transaction() if self.recorder.held else nullcontext()
+            together = self.broker.transaction() if recording else nullcontext()
             with self.broker.meanwhile(self.intake.serve), together:
                 recorded = self.recorder.record()
                 jobs = self.selector.claim(self.registry.worker_id, queues, demand)
         except GONE:
             raise
         except DatabaseError:
-            if not self.recorder.held:
+            if not recording:
                 raise
-            self.recorder.record_singly()
-            return []
-        for outcome in self.recorder.settle(recorded):
+            retried, jobs, self._look_now = self.recorder.record_singly(), [], True
+        else:
+            retried = self.recorder.settle(recorded)
+        for outcome in retried:
             self._expect(outcome.retry_in)
         return jobs
 
@@ -307,14 +311,9 @@ class Supervisor:
         """Sleep until a child, a signal, a wake-up or a moment in time wants something."""
         self._look_now |= self.notifier.before_sleep()
         self.canceller.listen()
-        poll = select.poll()
-        poll.register(self.signals.descriptor, select.POLLIN)
-        for descriptor, has_output in self.pool.descriptors():
-            poll.register(descriptor, select.POLLIN | (select.POLLOUT if has_output else 0))
         heard = None if self.draining else self.notifier.fileno()
-        if heard is not None:
-            poll.register(heard, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll(math.ceil(self._seconds_to_wait() * 1_000))}
+        listeners = [(descriptor, False) for descriptor in (self.signals.descriptor, heard) if descriptor is not None]
+        ready = wait_for_any([*listeners, *self.pool.descriptors()], self._seconds_to_wait())
         self.signals.drain()
         if heard in ready:
             with self.database.guard():
@@ -322,7 +321,7 @@ class Supervisor:
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
-        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.enforce_limits()]
+        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.seconds_until_limit()]
         if self.draining:
             waits.append(self.ending.deadline - now if self.ending.deadline > now else LONGEST_WAIT)
         if self.database.seconds_until_retry:

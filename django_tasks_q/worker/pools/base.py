@@ -5,7 +5,7 @@ from typing import NamedTuple
 from ...brokers.values import ClaimedJob
 from .wire import Limit, LogNote, Run
 
-__all__ = ["Finished", "Logged", "Lost", "PoolEvent", "Reported", "Returned", "Stopped"]
+__all__ = ["Announced", "Finished", "Logged", "Lost", "PoolEvent", "Reported", "Returned", "Stopped"]
 
 
 class Finished(NamedTuple):
@@ -37,6 +37,12 @@ class Stopped(NamedTuple):
     job: ClaimedJob
 
 
+class Announced(NamedTuple):
+    """A child has said of a job that ended without a process of its own that it ended."""
+
+    job: ClaimedJob
+
+
 class Returned(NamedTuple):
     """A child is gone that had not started these jobs."""
 
@@ -57,4 +63,4 @@ class Logged(NamedTuple):
     note: LogNote
 
 
-PoolEvent = Logged | Reported | Finished | Lost | Stopped | Returned
+PoolEvent = Logged | Reported | Announced | Finished | Lost | Stopped | Returned

@@ -12,7 +12,7 @@ from typing import Any
 from ...brokers import get_broker
 from ...conf import Options
 from ..executor import Executor
-from ..interruption import CANCEL_SIGNAL, Interruption
+from ..interruption import CANCEL_SIGNAL, Interruption, pass_through_handlers
 from ..log_capture import LogCapture
 from ..reporter import Reporter
 from .channels import FrameReader
@@ -35,6 +35,7 @@ def run_child(channel: socket, tokens: TokenPipe, cancels: TokenPipe, alias: str
     _die_with(parent)
     os.setpgid(0, 0)
     interruption = Interruption(cancels)
+    pass_through_handlers()
     for number, handler in (HANDLERS | {CANCEL_SIGNAL: interruption.hear}).items():
         signal.signal(number, handler)
     if isinstance(sys.stdout, TextIOWrapper):

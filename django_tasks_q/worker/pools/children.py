@@ -1,5 +1,6 @@
 """The parent's view of its children."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from ...brokers.values import ClaimedJob
 from .base import Logged, Lost, Reported, Stopped
 from .channels import FrameBuffer
-from .exits import STOPPED, TOO_LARGE, UNCANCELLED
+from .exits import STOPPED, TIMED_OUT, TOO_LARGE, UNCANCELLED
 from .tokens import TokenPipe
 from .wire import Limit, LogNote, ProgressNote
 
@@ -16,12 +17,19 @@ __all__ = ["Assigned", "CancelledRun", "Child"]
 
 @dataclass(slots=True)
 class Assigned:
-    """A job in a child's hands. sent_at: monotonic seconds. is_news: it has ended, and is only to be announced."""
+    """A job in a child's hands.
+
+    sent_at: monotonic seconds. news: its error, where it has ended and that is only to be announced.
+    """
 
     seq: int
     job: ClaimedJob
     sent_at: float
-    is_news: bool = False
+    news: str | None = None
+
+    @property
+    def is_news(self) -> bool:
+        return self.news is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,21 @@ class Child:
         """Return the seconds for which the running job has had the child, 0 where there is none."""
         running = self.running
         return now - max(running.sent_at, self.last_event_at) if running else 0.0
+
+    @property
+    def kill_at(self) -> float:
+        """The monotonic moment at which the child is to be killed for what it runs; infinity where there is none."""
+        if self.killed_for:
+            return math.inf
+        limit = math.inf if self.limit is None else self.limit.started_at + self.limit.timeout
+        return limit if self.cancelled is None else min(limit, self.cancelled.kill_at)
+
+    def overrun(self, now: float) -> str:
+        """Note which limit of what it runs is over, and say it in words."""
+        if self.limit is None or self.limit.started_at + self.limit.timeout > now:
+            return UNCANCELLED
+        self.exceeded = self.limit
+        return TIMED_OUT
 
     def end_of(self, assigned: Assigned, cause: str, seconds: float) -> Lost | Stopped:
         """Say how a job has ended together with this child. cause: why the child has. seconds: how long it ran."""

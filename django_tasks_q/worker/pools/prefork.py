@@ -13,11 +13,11 @@ from ...brokers.values import ClaimedJob
 from ...services.registry import Registry
 from ...signals import child_exited, child_started
 from ..interruption import CANCEL_SIGNAL
-from .base import Finished, Logged, PoolEvent, Reported, Returned
+from .base import Announced, Finished, PoolEvent, Returned
 from .catalogue import Catalogue
 from .channels import FrameBuffer
 from .children import Assigned, CancelledRun, Child
-from .exits import GARBLED, STOPPED, TIMED_OUT, TOO_LARGE, UNCANCELLED, describe_exit
+from .exits import GARBLED, STOPPED, TOO_LARGE, describe_exit
 from .fork_server import ForkServer, kill_group
 from .memory import MemoryLimit, resident_bytes
 from .respawn import RespawnDelay
@@ -140,7 +140,7 @@ class PreforkPool:
         for child in free[: len(self._news)]:
             job, error = self._news.popleft()
             self._sequence += 1
-            child.add(Assigned(self._sequence, job, time.monotonic(), is_news=True))
+            child.add(Assigned(self._sequence, job, time.monotonic(), news=error))
             child.channel.send(
                 encode_job(self._sequence, job, self.registry.worker_id, self.registry.clock, ended=error)
             )
@@ -149,6 +149,7 @@ class PreforkPool:
     def take_back(self, child: Child) -> list[ClaimedJob]:
         """Return the jobs that a child has not started; it will not start them."""
         taken = [child.remove(seq) for seq in child.tokens.take_back()]
+        self._news += [(assigned.job, assigned.news) for assigned in taken if assigned.news is not None]
         return [assigned.job for assigned in taken if not assigned.is_news]
 
     def cancel(self, child: Child, seq: int) -> None:
@@ -192,14 +193,13 @@ class PreforkPool:
         """Read what the children have said; return how much that is. It happens only with the next collect()."""
         return sum(child.channel.read_ahead(child.assigned) for child in self.children.values() if child.assigned)
 
-    def _read(self, child: Child) -> Iterator[Finished | Logged | Reported | Returned]:
+    def _read(self, child: Child) -> Iterator[PoolEvent]:
         now = time.monotonic()
         for frame in child.channel.receive(child.assigned):
             if isinstance(frame, Run):
                 child.last_event_at = now
                 assigned = child.end(frame.seq)
-                if not assigned.is_news:
-                    yield Finished(assigned.job, frame)
+                yield Announced(assigned.job) if assigned.is_news else Finished(assigned.job, frame)
                 if self.memory_limit.limit is not None:
                     yield from self._retire_if_large(child)
             elif isinstance(frame, ProgressNote | LogNote):
@@ -238,7 +238,9 @@ class PreforkPool:
     def _note_spawned(self, number: int, pid: int) -> None:
         child = self.children[number]
         child.pid = pid
-        if child.cancelled is not None:
+        if child.killed_for:
+            self._signal(child, signal.SIGKILL)
+        elif child.cancelled is not None:
             self._signal(child, CANCEL_SIGNAL)
         child_started.send_robust(sender=self.registry.sender, worker_id=self.registry.worker_id, pid=pid)
 
@@ -286,32 +288,23 @@ class PreforkPool:
 
     # limits
 
-    def enforce_limits(self) -> float:
-        """Kill the children that are over a limit; return the seconds until the next look is due."""
+    def seconds_until_limit(self) -> float:
+        """Return the seconds until the next look at the limits is due."""
         now = time.monotonic()
-        waits = []
+        waits = [child.kill_at - now for child in self.children.values()]
+        return min([*waits, self.memory_limit.seconds_until_check(), self.respawn.seconds or math.inf])
+
+    def enforce_limits(self) -> None:
+        """Kill the children that are over a limit, after a collect(): what has ended in time is not to be killed."""
+        now = time.monotonic()
         for child in self.children.values():
-            if child.limit is not None and not child.killed_for:
-                left = child.limit.started_at + child.limit.timeout - now
-                if left <= 0:
-                    child.exceeded = child.limit
-                    self._kill(child, TIMED_OUT)
-                else:
-                    waits.append(left)
-            if child.cancelled is not None and not child.killed_for:
-                if child.cancelled.kill_at <= now:
-                    self._kill(child, UNCANCELLED)
-                else:
-                    waits.append(child.cancelled.kill_at - now)
+            if child.kill_at <= now:
+                self._kill(child, child.overrun(now))
         if self.memory_limit.is_check_due():
             for child in self.children.values():
                 runs = child.running is not None and not child.killed_for
                 if runs and (excess := self.memory_limit.excess(child.pid)):
                     self._kill(child, f"{TOO_LARGE} {excess}")
-        waits.append(self.memory_limit.seconds_until_check())
-        if self.respawn.seconds:
-            waits.append(self.respawn.seconds)
-        return min(waits, default=math.inf)
 
     def _retire_if_large(self, child: Child) -> Iterator[Returned]:
         """Between jobs: let a child go that has grown too large, with what it has begun and no more."""
