@@ -120,13 +120,14 @@ class TasksQResult(TaskResult):
         deadline = math.inf if timeout is None else time.monotonic() + timeout
         pause = 0.0
         while True:
+            # Reckoned before the look: whoever stood still in between looks once more.
+            is_last = time.monotonic() + pause >= deadline
             yield pause
             if self.is_finished:
                 return
-            left = deadline - time.monotonic()
-            if left <= 0:
+            if is_last:
                 raise TimeoutError(self._timeout_message(timeout))
-            pause = min(max(FIRST_POLL, pause * 1.5), LONGEST_POLL, left)
+            pause = max(0.0, min(max(FIRST_POLL, pause * 1.5), LONGEST_POLL, deadline - time.monotonic()))
 
     def _timeout_message(self, timeout: float | None) -> str:
         message = f"Job {self.id} ({self.task.module_path}) is still {self.status} after {timeout:g} s."

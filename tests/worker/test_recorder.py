@@ -35,6 +35,34 @@ def test_after_a_lost_connection_only_what_is_known_and_still_held_is_kept(broke
     assert statuses == {known.id: "RUNNING", unknown.id: "READY", released.id: "READY"}
 
 
+def test_a_run_that_a_commit_of_which_nobody_was_told_has_claimed_goes_back(broker: Any) -> None:
+    """Such a commit has handed a job back and claimed it again; the worker knows only the run before."""
+    registry = Registry(broker, Identity("test", [], [], 1))
+    registry.register()
+    jobs(1)
+    (first,) = claim(1, worker=registry.worker_id)
+    broker.finish(registry.worker_id, make_outcomes([first], "READY"))
+    (second,) = claim(1, worker=registry.worker_id)
+    assert (second.id, second.attempt) == (first.id, 2)
+    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    assert recorder.give_back(but=[first]) == set()
+    assert Job.objects.get().status == "READY"
+
+
+def test_what_runs_again_is_told_although_something_else_was_refused(broker: Any) -> None:
+    registry = Registry(broker, Identity("test", [], [], 1))
+    registry.register()
+    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    jobs(2)
+    refused, again = claim(2, worker=registry.worker_id)
+    (outcome,), (retry,) = make_outcomes([refused], "SUCCESSFUL"), make_outcomes([again], "READY")
+    recorder.hold(refused, outcome._replace(return_value="{broken"))
+    recorder.hold(again, retry)
+    assert recorder.record_singly() == [retry]
+    assert Job.objects.get().status == "READY"
+    assert recorder.held == []
+
+
 def test_what_comes_while_the_database_works_is_recorded_next(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()

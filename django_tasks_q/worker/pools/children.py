@@ -101,7 +101,11 @@ class Child:
     def busy_for(self, now: float) -> float:
         """Return the seconds for which the running job has had the child, 0 where there is none."""
         running = self.running
-        return now - max(running.sent_at, self.last_event_at) if running else 0.0
+        if running is None:
+            return 0.0
+        # A job that has a limit has said when it began.
+        began_at = self.limit.started_at if self.limit else max(running.sent_at, self.last_event_at)
+        return now - began_at
 
     @property
     def kill_at(self) -> float:

@@ -8,7 +8,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from socket import AF_UNIX, SHUT_WR, SOCK_STREAM, recv_fds, send_fds, socket, socketpair
 from typing import Any, NoReturn
 
@@ -52,11 +52,7 @@ class ForkServer:
 
     def spawn(self, number: int, channel: socket, tokens: int, cancels: int) -> None:
         """Ask for a child with these ends of its channel and pipes; `spawned` or `exited` comes back."""
-        line = json.dumps({"spawn": number}).encode() + b"\n"
-        try:
-            send_fds(self.channel, [line], [channel.fileno(), tokens, cancels])
-        except (BrokenPipeError, ConnectionResetError):
-            logger.warning("The fork server is gone.")
+        self._send({"spawn": number}, [channel.fileno(), tokens, cancels])
 
     def kill(self, pid: int, number: int = signal.SIGKILL) -> None:
         """Send a signal to a child and what it has started; its process ID cannot have been given to another."""
@@ -92,11 +88,31 @@ class ForkServer:
         self.channel.close()
         os.waitpid(self.pid, 0)
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
+        line = json.dumps(message).encode() + b"\n"
         try:
-            self.channel.send(json.dumps(message).encode() + b"\n")
+            while not self._takes(line, descriptors):
+                self._wait_for_room()
         except (BrokenPipeError, ConnectionResetError):
             logger.warning("The fork server is gone.")
+
+    def _takes(self, line: bytes, descriptors: Sequence[int]) -> bool:
+        try:
+            if descriptors:
+                send_fds(self.channel, [line], descriptors)
+            else:
+                self.channel.send(line)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _wait_for_room(self) -> None:
+        """Wait until the server reads, which it does not before it has imported the project; read what it says."""
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN | select.POLLOUT)
+        ((_, events),) = poll.poll()
+        if events & select.POLLIN:
+            self._incoming += self.channel.recv(65_536)
 
 
 def _close_connections() -> None:

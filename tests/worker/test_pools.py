@@ -1,0 +1,121 @@
+"""The parent's side of a pool: no process is started here."""
+
+import select
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from socket import AF_UNIX, SOCK_STREAM, socket, socketpair
+from typing import Any
+
+import pytest
+
+from django_tasks_q.brokers import get_broker
+from django_tasks_q.services.registry import Identity, Registry
+from django_tasks_q.worker.pools.base import Announced, Finished
+from django_tasks_q.worker.pools.channels import FrameBuffer
+from django_tasks_q.worker.pools.children import Assigned, CancelledRun, Child
+from django_tasks_q.worker.pools.exits import TIMED_OUT, UNCANCELLED
+from django_tasks_q.worker.pools.fork_server import ForkServer
+from django_tasks_q.worker.pools.prefork import PreforkPool
+from django_tasks_q.worker.pools.tokens import TokenPipe
+from django_tasks_q.worker.pools.wire import Limit, Run, encode_limit, encode_ready
+from tests.waiting import wait_for
+
+from .jobs import make_job
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket, socket]]:
+    """The parent's end and the other one."""
+    ours, theirs = socketpair(AF_UNIX, SOCK_STREAM)
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.fixture
+def child(ends: tuple[socket, socket]) -> Iterator[Child]:
+    child = Child(1, FrameBuffer(ends[0]), TokenPipe.create(), TokenPipe.create(), pid=4_000_000, ready=True)
+    yield child
+    child.hang_up()
+
+
+@pytest.fixture
+def pool(child: Child) -> PreforkPool:
+    """A pool that has a child, and no fork server."""
+    registry = Registry(get_broker("default"), Identity("test", [], [], 1))
+    pool = PreforkPool(registry)
+    pool.children[child.number] = child
+    return pool
+
+
+def test_what_has_ended_in_time_is_not_killed_although_that_is_read_later(
+    pool: PreforkPool, child: Child, ends: tuple[socket, socket]
+) -> None:
+    first, second = make_job(), make_job()
+    pool.assign(child, [first, second])
+    limit = Limit(1, time.monotonic() - 10.0, 1.0, retry=False, retry_in=0.0)
+    ends[1].sendall(encode_ready() + encode_limit(limit))
+    assert pool.collect() == []
+    run = Run(1, 10.0, 10.5, successful=True)
+    ends[1].sendall(run.encode())
+
+    assert pool.seconds_until_limit() <= 0
+    assert pool.collect() == [Finished(first, run)]
+    pool.enforce_limits()
+    assert (child.killed_for, [assigned.job for assigned in child.assigned.values()]) == ("", [second])
+
+
+def test_what_is_over_its_limit_is_killed_for_it(pool: PreforkPool, child: Child) -> None:
+    child.add(Assigned(1, make_job(), 0.0))
+    now = time.monotonic()
+    child.limit = Limit(1, now + 100.0, 1.0, retry=False, retry_in=0.0)
+    child.cancelled = CancelledRun(1, now - 1.0)
+    pool.enforce_limits()
+    assert (child.killed_for, child.exceeded) == (UNCANCELLED, None)
+    child.killed_for, child.limit = "", Limit(1, now - 5.0, 1.0, retry=False, retry_in=0.0)
+    pool.enforce_limits()
+    assert (child.killed_for, child.exceeded) == (TIMED_OUT, child.limit)
+    assert child.busy_for(now) == 5.0
+    assert pool.seconds_until_limit() > 0
+
+
+def test_news_that_a_child_has_not_begun_is_not_lost(
+    pool: PreforkPool, child: Child, ends: tuple[socket, socket]
+) -> None:
+    job = make_job()
+    pool.announce(job, "{}")
+    assert pool.take_back(child) == []
+    assert not child.assigned
+    pool.collect()
+    (assigned,) = child.assigned.values()
+    assert (assigned.job, assigned.news) == (job, "{}")
+    ends[1].sendall(Run(assigned.seq, 0.0, 0.0).encode())
+    assert pool.collect() == [Announced(job)]
+
+
+def test_more_is_asked_of_the_fork_server_than_it_reads_at_once(ends: tuple[socket, socket]) -> None:
+    """It imports the project first; 270 requests fill the socket."""
+    ours, theirs = ends
+    ours.setblocking(False)
+    server, spawned = ForkServer(0, ours), 1_000
+
+    def serve() -> int:
+        wait_for(lambda: _is_full(ours), "the socket to be full")
+        found = b""
+        while found.count(b"\n") < spawned:
+            found += theirs.recv(4_096)
+            theirs.sendall(b'{"spawned": 1, "pid": 2}\n')
+        return found.count(b"\n")
+
+    with ThreadPoolExecutor() as executor:
+        serving: Any = executor.submit(serve)
+        for pid in range(spawned):
+            server.kill(pid)
+        assert serving.result() == spawned
+    assert {"spawned": 1, "pid": 2} in server.receive()
+
+
+def _is_full(channel: socket) -> bool:
+    poll = select.poll()
+    poll.register(channel, select.POLLOUT)
+    return not poll.poll(0)
