@@ -5,12 +5,11 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, ClassVar
 
-from django.utils import timezone
-
 from ..lifecycle import SUCCESSFUL, JobStatus
 from .batches import in_batches, weight_of
 from .cancelling import CancelVerbs
 from .counters import MOST_LOSSES, counted
+from .losses import untouched_outcome
 from .operator import JOB, marks
 from .reports import ReportVerbs
 from .values import ClaimedJob, JobSpec, Outcome, Recorded
@@ -176,13 +175,12 @@ class Broker(ReportVerbs, CancelVerbs):
                 return self._cancel_refused(worker_id, ordered, Recorded(frozenset(finished), frozenset(retried)))
         return Recorded(frozenset(finished), frozenset(retried))
 
-    def release(self, worker_id: str, jobs: Iterable[ClaimedJob], *, reason: str = "") -> int:
-        """Make jobs READY that this worker claimed and never started, without charging an attempt."""
-        now = timezone.now()
-        outcomes = [
-            Outcome(job.id, job.attempt, JobStatus.READY, now, now, charged=False, reason=reason) for job in jobs
-        ]
-        return len(self.finish(worker_id, outcomes).retried)
+    def release(self, worker_id: str, jobs: Iterable[ClaimedJob], *, reason: str = "") -> Recorded:
+        """Make jobs READY that this worker claimed and never started, without charging an attempt.
+
+        What is to be cancelled ends instead.
+        """
+        return self.finish(worker_id, [untouched_outcome(job, reason) for job in jobs])
 
     def held_by(self, worker_id: str, *, limit: int = 1_000, but: Iterable[str] = ()) -> list[ClaimedJob]:
         """Return the jobs that are RUNNING under a worker, except those in `but`."""

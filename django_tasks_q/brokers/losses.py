@@ -1,14 +1,14 @@
 """How a run ends whose process is gone: the same for a child, a worker and a host."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ..exceptions import JobLost, MemoryLimitExceeded, TaskCancelled, TaskTimeout
 from ..lifecycle import JobStatus, ResultStatus
 from ..tracebacks import error_group
 from .values import ClaimedJob, Outcome
 
-__all__ = ["cancelled_outcome", "lost_outcome", "timeout_outcome"]
+__all__ = ["cancelled_outcome", "lost_outcome", "timeout_outcome", "untouched_outcome"]
 
 
 def lost_outcome(
@@ -103,3 +103,9 @@ def _entry(
             "finished_at": finished_at.isoformat(),
         }
     )
+
+
+def untouched_outcome(job: ClaimedJob, reason: str = "") -> Outcome:
+    """Return the outcome of a job that was claimed and has not begun."""
+    now = datetime.now(UTC)
+    return Outcome(job.id, job.attempt, JobStatus.READY, now, now, charged=False, reason=reason)

@@ -1,10 +1,8 @@
 """Stops the jobs of a worker that are to be cancelled."""
 
 from collections.abc import Set
-from datetime import UTC, datetime
 
-from ..brokers.values import ClaimedJob, Outcome
-from ..lifecycle import JobStatus
+from ..brokers.losses import untouched_outcome
 from .dispatcher import Dispatcher
 from .pools.children import Child
 from .recorder import Recorder
@@ -28,7 +26,7 @@ class Cancelling:
             if any(assigned.job.id in job_ids for assigned in child.assigned.values()):
                 self._stop(child, job_ids)
         for job in self.dispatcher.buffer.take_these(job_ids):
-            self.recorder.hold(job, _untouched(job))
+            self.recorder.hold(job, untouched_outcome(job))
 
     def _stop(self, child: Child, job_ids: Set[str]) -> None:
         # First of all, so that the child cannot go on to another job, or begin this one.
@@ -37,8 +35,3 @@ class Cancelling:
         last = next(reversed(child.assigned.values()), None)
         if last is not None and last.job.id in job_ids and not last.is_news:
             self.dispatcher.pool.cancel(child, last.seq)
-
-
-def _untouched(job: ClaimedJob) -> Outcome:
-    now = datetime.now(UTC)
-    return Outcome(job.id, job.attempt, JobStatus.READY, now, now, charged=False)

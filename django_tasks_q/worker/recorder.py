@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from django.db import DatabaseError
 
 from ..brokers.base import Broker
+from ..brokers.losses import untouched_outcome
 from ..brokers.values import ClaimedJob, Outcome, Recorded
 from ..services.registry import Registry
 from .database import GONE
@@ -60,7 +61,15 @@ class Recorder:
             unknown = [job for job in held if (job.id, job.attempt) not in known]
             if not unknown:
                 return {job.id for job in held}
-            self.broker.release(self.registry.worker_id, unknown)
+            self.release(unknown)
+
+    def release(self, jobs: Sequence[ClaimedJob]) -> None:
+        """Make READY what no child has begun; what was to be cancelled has ended with that, which is said here."""
+        recorded = self.broker.release(self.registry.worker_id, jobs)
+        ended = [(job, recorded.actual(untouched_outcome(job))) for job in jobs if job.id in recorded.cancelled]
+        self.finished += len(ended)
+        for job, outcome in ended:
+            self.note_ended(job, outcome)
 
     def start_over(self) -> None:
         """Let go of everything, and register the worker anew."""

@@ -225,7 +225,7 @@ class Supervisor:
         if not jobs:
             return
         try:
-            self.broker.release(self.registry.worker_id, jobs)
+            self.recorder.release(jobs)
         except DatabaseError:
             buffer.put_back(jobs)
             raise

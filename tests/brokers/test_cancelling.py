@@ -76,7 +76,7 @@ def test_a_success_stays_one(broker: Any, running: Any) -> None:
 
 
 def test_what_never_started_is_charged_nothing(broker: Any, running: Any) -> None:
-    assert broker.release("w1", [running]) == 0
+    assert not broker.release("w1", [running]).retried
     row = Result.objects.get()
     assert (row.status, row.reason, row.attempt, row.worker_id) == ("CANCELLED", WHY, 0, None)
     assert (row.started_at, row.last_attempted_at) == (None, None)

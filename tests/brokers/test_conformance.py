@@ -465,7 +465,7 @@ def test_an_end_without_an_error_keeps_the_earlier_ones(broker: Any, put: Put) -
 def test_release_charges_nothing(broker: Any, put: Put) -> None:
     (spec,) = put()
     jobs = broker.claim("w1", "default", 1)
-    assert broker.release("w1", jobs, reason="shutting down") == 1
+    assert len(broker.release("w1", jobs, reason="shutting down").retried) == 1
     row = Job.objects.get()
     assert (row.status, row.attempt, row.failures, row.losses, row.worker_id) == ("READY", 0, 0, 0, None)
     assert (row.started_at, row.errors, row.reason) == (None, [], "shutting down")
@@ -487,10 +487,10 @@ def test_release_takes_only_what_is_the_workers(broker: Any, put: Put) -> None:
     put(3)
     jobs = broker.claim("w1", "default", 3)
     broker.finish("w1", make_outcomes(jobs[:1], "SUCCESSFUL"))
-    assert broker.release("w2", jobs) == 0
-    assert broker.release("w1", jobs) == 2
-    assert broker.release("w1", jobs) == 0
-    assert broker.release("w1", []) == 0
+    assert len(broker.release("w2", jobs).retried) == 0
+    assert len(broker.release("w1", jobs).retried) == 2
+    assert len(broker.release("w1", jobs).retried) == 0
+    assert len(broker.release("w1", []).retried) == 0
 
 
 # held_by

@@ -63,6 +63,22 @@ def test_what_runs_again_is_told_although_something_else_was_refused(broker: Any
     assert recorder.held == []
 
 
+def test_what_is_released_and_was_to_be_cancelled_has_ended(broker: Any) -> None:
+    registry = Registry(broker, Identity("test", [], [], 1))
+    registry.register()
+    counted: list[tuple[str, str]] = []
+    recorder = Recorder(
+        broker, registry, lambda job, error: None, lambda job, outcome: counted.append((job.id, outcome.status))
+    )
+    jobs(2)
+    cancelled, other = claim(2, worker=registry.worker_id)
+    broker.cancel([cancelled.id], reason="Cancelled by alice.")
+    recorder.release([cancelled, other])
+    assert (counted, recorder.finished) == ([(cancelled.id, "CANCELLED")], 1)
+    assert str(Result.objects.get().id) == cancelled.id
+    assert (str(Job.objects.get().id), Job.objects.get().status) == (other.id, "READY")
+
+
 def test_what_comes_while_the_database_works_is_recorded_next(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()

@@ -150,3 +150,18 @@ def test_who_has_left_is_not_rescued_and_forgotten_in_the_end(broker: Any, regis
     assert Worker.objects.count() == 2
     other.forget_old(timedelta(minutes=30))
     assert [row.id for row in Worker.objects.all()] == [other.worker_id]
+
+
+def test_a_slow_answer_does_not_set_the_clock_wrong(broker: Any, registry: Registry) -> None:
+    delays = [0.5]
+
+    def dawdle(execute: Any, *args: Any) -> Any:
+        answer = execute(*args)
+        if delays:
+            time.sleep(delays.pop())
+        return answer
+
+    before = registry.clock
+    with connection.execute_wrapper(dawdle):
+        registry.set_clock()
+    assert abs(registry.clock - before) < 0.2
