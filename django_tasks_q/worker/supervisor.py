@@ -301,7 +301,7 @@ class Supervisor:
         )
         self.dispatcher.take_all_back()
         self.dispatcher.buffer.take_all()
-        self.pool.kill_running()
+        self.pool.abandon_running()
         self.recorder.start_over()
         self._look_now = True
 

@@ -14,7 +14,7 @@ from django_tasks_q.services.registry import Identity, Registry
 from django_tasks_q.worker.pools.base import Announced, Finished
 from django_tasks_q.worker.pools.channels import FrameBuffer
 from django_tasks_q.worker.pools.children import Assigned, CancelledRun, Child
-from django_tasks_q.worker.pools.exits import TIMED_OUT, UNCANCELLED
+from django_tasks_q.worker.pools.exits import STOPPED, TIMED_OUT, UNCANCELLED
 from django_tasks_q.worker.pools.fork_server import ForkServer
 from django_tasks_q.worker.pools.prefork import PreforkPool
 from django_tasks_q.worker.pools.tokens import TokenPipe
@@ -91,6 +91,16 @@ def test_news_that_a_child_has_not_begun_is_not_lost(
     assert (assigned.job, assigned.news) == (job, "{}")
     ends[1].sendall(Run(assigned.seq, 0.0, 0.0).encode())
     assert pool.collect() == [Announced(job)]
+
+
+def test_nothing_comes_back_of_what_was_abandoned(
+    pool: PreforkPool, child: Child, ends: tuple[socket, socket]
+) -> None:
+    pool.assign(child, [make_job()])
+    pool.abandon_running()
+    ends[1].sendall(Run(1, 10.0, 10.5, successful=True).encode())
+    assert pool.collect() == []
+    assert (list(pool.jobs()), child.killed_for) == ([], STOPPED)
 
 
 def test_more_is_asked_of_the_fork_server_than_it_reads_at_once(ends: tuple[socket, socket]) -> None:

@@ -84,6 +84,12 @@ class Child:
             del self.tasks[path]
         return assigned
 
+    def forget(self) -> None:
+        """Know nothing any more of what the child has."""
+        self.assigned.clear()
+        self.tasks.clear()
+        self.limit = self.cancelled = None
+
     def heard(self, note: ProgressNote | LogNote) -> Iterator[Reported | Logged]:
         """Yield what a job says of itself, where it is the one that runs here."""
         running = self.running

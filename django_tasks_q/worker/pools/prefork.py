@@ -329,6 +329,12 @@ class PreforkPool:
             if not child.killed_for:
                 self._kill(child, STOPPED)
 
+    def abandon_running(self) -> None:
+        """Kill every child; nothing comes back of what they run, which may have been claimed again meanwhile."""
+        self.kill_running()
+        for child in self.children.values():
+            child.forget()
+
     def _kill(self, child: Child, reason: str) -> None:
         child.killed_for = reason
         child.retiring = True
