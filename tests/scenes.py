@@ -3,7 +3,7 @@
 import json
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django_tasks_q import Task, enqueue_many
@@ -17,6 +17,9 @@ from django_tasks_q.services.registry import Identity, Registry
 from .tasks import noop
 
 __all__ = ["add_worker", "claim", "count", "error", "finish", "jobs", "log", "results", "running"]
+
+# Seconds. A worker without a heartbeat would be dead in the middle of a test that takes long.
+LONGEST_TEST = 600.0
 
 
 def jobs(number: int = 1, task: Task = noop, args: Sequence[Any] = (), **using: Any) -> list[uuid.UUID]:
@@ -106,20 +109,25 @@ def add_worker(
     silent_for: float = 0.0,
     **changes: Any,
 ) -> Worker:
-    """Register a worker that does nothing. silent_for: seconds since its last heartbeat."""
+    """Register a worker that does nothing. silent_for: seconds since its last heartbeat; 0: it lives throughout."""
     broker = get_broker(backend)
     identity = Identity(name=name, queues=queues, excluded_queues=excluded_queues, concurrency=2)
     row = Worker.objects.using(broker.using).get(pk=Registry(broker, identity).register())
-    row.heartbeat_at -= timedelta(seconds=silent_for)
+    row.heartbeat_at -= timedelta(seconds=silent_for or -LONGEST_TEST)
     for field, value in changes.items():
         setattr(row, field, value)
     row.save()
     return row
 
 
-def count(minutes_ago: int = 1, *, backend: str = "default", **columns: Any) -> Statistics:
-    """Write what one minute brought, as the workers would have counted it: count(3, task_path="t", failed=2)."""
+def count(
+    minutes_ago: int = 1, *, backend: str = "default", now: datetime | None = None, **columns: Any
+) -> Statistics:
+    """Write what one minute brought, as the workers would have counted it: count(3, task_path="t", failed=2).
+
+    now: what the minutes count from, for several that are not to move where a minute begins in between.
+    """
     broker = get_broker(backend)
-    at = broker.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
+    at = (now or broker.now()).replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
     key = {"backend": backend, "period": MINUTE, "at": at, "queue_name": "default", "task_path": "tests.tasks.noop"}
     return Statistics.objects.using(broker.using).create(**key | columns)

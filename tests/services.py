@@ -38,6 +38,8 @@ MYSQL_SOCKETS = (
     "/tmp/mysql.sock",
 )
 SECONDS_TO_CONNECT = 3
+# A server that was named is there: the machine may have stood still, and every process of a session connects anew.
+SECONDS_TO_CONNECT_AS_TOLD = 30
 
 
 class MissingService(Exception):
@@ -72,9 +74,9 @@ def postgresql_url() -> str:
     return _find("PostgreSQL", "TEST_POSTGRES_URL", usual, _try_postgresql, otherwise=_start_postgresql_for_session)
 
 
-def _try_postgresql(url: str) -> None:
+def _try_postgresql(url: str, seconds: int) -> None:
     psycopg = import_module("psycopg")
-    with psycopg.connect(url, connect_timeout=SECONDS_TO_CONNECT) as connection:
+    with psycopg.connect(url, connect_timeout=seconds) as connection:
         query = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
         if not connection.execute(query).fetchone()[0]:
             raise MissingService(f"the user of {url} cannot make databases")
@@ -113,13 +115,13 @@ def mysql_url() -> str:
     return _find("MySQL or MariaDB", "TEST_MYSQL_URL", usual, _try_mysql)
 
 
-def _try_mysql(url: str) -> None:
+def _try_mysql(url: str, seconds: int) -> None:
     given = database_settings("mysql", url, name="")
     place = {"unix_socket": given["HOST"]} if given["HOST"].startswith("/") else {"host": given["HOST"]}
     if given["PORT"]:
         place["port"] = int(given["PORT"])
     driver = mysql_driver()
-    driver.connect(user=given["USER"], password=given["PASSWORD"], connect_timeout=SECONDS_TO_CONNECT, **place).close()
+    driver.connect(user=given["USER"], password=given["PASSWORD"], connect_timeout=seconds, **place).close()
 
 
 @cache
@@ -141,8 +143,8 @@ def redis_url() -> str:
     return _find("Redis", "TEST_REDIS_URL", ["redis://127.0.0.1:6379/15"], _try_redis)
 
 
-def _try_redis(url: str) -> None:
-    client = import_module("redis").Redis.from_url(url, socket_connect_timeout=SECONDS_TO_CONNECT)
+def _try_redis(url: str, seconds: int) -> None:
+    client = import_module("redis").Redis.from_url(url, socket_connect_timeout=seconds)
     client.ping()
     client.close()
 
@@ -151,7 +153,7 @@ def _find(
     what: str,
     variable: str,
     usual: Iterable[str],
-    connect: Callable[[str], None],
+    connect: Callable[[str, int], None],
     *,
     otherwise: Callable[[], str] | None = None,
 ) -> str:
@@ -160,7 +162,7 @@ def _find(
     reasons = []
     for url in [given] if given else usual:
         try:
-            connect(url)
+            connect(url, SECONDS_TO_CONNECT_AS_TOLD if given else SECONDS_TO_CONNECT)
         except Exception as error:  # Each driver has its own; the reason is told.
             reasons.append(f"{url}: {str(error).strip() or type(error).__name__}")
         else:

@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +31,14 @@ def test_durations(seconds: Any, shown: str) -> None:
     assert display.duration(seconds) == shown
 
 
+class Frozen(datetime):
+    """A clock that stands still."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> datetime:
+        return datetime.fromtimestamp(1_795_000_000, tz)
+
+
 @pytest.mark.parametrize(
     ("ago", "shown"),
     [
@@ -42,9 +50,10 @@ def test_durations(seconds: Any, shown: str) -> None:
         (timedelta(minutes=-5, seconds=-5), ">in 5 min<"),
     ],
 )
-def test_moments(ago: timedelta, shown: str) -> None:
-    assert shown in display.moment(timezone.now() - ago)
-    assert shown in display.moment(datetime.now() - ago)
+def test_moments(ago: timedelta, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "datetime", Frozen)
+    assert shown in display.moment(Frozen.now(UTC) - ago)
+    assert shown in display.moment(Frozen.now() - ago)
 
 
 def test_a_moment_that_never_was() -> None:

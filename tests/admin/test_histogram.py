@@ -51,6 +51,7 @@ def test_a_bar_is_a_link_to_what_it_shows(admin_client: Client) -> None:
 
 def test_live_jobs_stand_where_they_were_enqueued(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [*scenes.jobs(2), *scenes.jobs(1, run_after=timedelta(hours=1))]
+    Job.objects.update(enqueued_at=timezone.now())
     shape = drawn(admin_client, "job", enqueued="hour")
     [column] = [column for column in shape.columns if column.parts]
     assert "Ready 2" in column.text
@@ -67,6 +68,7 @@ def test_of_very_many_some_are_counted_and_the_rest_is_estimated(
     monkeypatch.setattr(histogram, "MOST_COUNTED", 5)
     scenes.results(40)
     scenes.results(3, "FAILED")
+    Result.objects.update(finished_at=timezone.now())
     shape = drawn(admin_client)
     counts = [number for column in shape.columns for number in column.numbers if number != "0"]
     # In the order of the stack: what failed is exact.

@@ -1,5 +1,6 @@
 """The pages of schedules: what is listed, and what an operator may do to which."""
 
+import re
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def act(client: Client, verb: str, row: Schedule, **data: Any) -> Any:
 
 def test_the_list_says_what_runs_when(admin_client: Client, row: Schedule) -> None:
     shown = text(admin_client.get(address("schedule")))
-    assert "reports at 03:00, Europe/Rome tests.tasks.add Active in " in shown
+    assert "reports at 03:00, Europe/Rome tests.tasks.add Active " in shown
     assert "03:00 CE" in shown  # CET or CEST
     assert "— Run now Pause" in shown
 
@@ -81,7 +82,7 @@ def test_the_last_run_leads_to_its_job(admin_client: Client, row: Schedule) -> N
     job_id = schedules.run_now("reports")
     page = admin_client.get(address("schedule"))
     assert address("job", "change", job_id) in page.content.decode()
-    assert "now Ready" in text(page)
+    assert re.search(r"(now|\d+ s ago) Ready", text(page))
     scenes.finish(scenes.claim(), "FAILED")
     assert "Failed" in text(admin_client.get(address("schedule")))
     assert admin_client.get(address("job", "change", job_id)).url == address("result", "change", job_id)

@@ -124,7 +124,7 @@ class Books:
             reason=entry.mark if stopped else outcome.reason,
             return_value=outcome.return_value,
             mark=None,
-            moment=outcome.finished_at + timedelta(seconds=outcome.retry_in),
+            moment=outcome.finished_at + timedelta(seconds=0 if stopped else outcome.retry_in),
         )
 
     def cancel(self, ids: Iterable[str], reason: str, *, running: bool) -> tuple[set[str], set[str]]:

@@ -1,6 +1,7 @@
 """The dashboard in a browser: it refreshes itself, and nothing is lost under the reader."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,8 +27,9 @@ def busy(start_worker: StartWorker) -> None:
         noop.enqueue()
     boom.enqueue("x")
     scenes.jobs(2, queue_name="mail")
+    now = datetime.now(UTC)
     for minutes in range(2, 50):
-        scenes.count(minutes, successful=100, failed=minutes % 3, run_5=80, run_9=20, wait_4=90, wait_8=10)
+        scenes.count(minutes, now=now, successful=100, failed=minutes % 3, run_5=80, run_9=20, wait_4=90, wait_8=10)
     schedules.create("nightly report", cron("0 3 * * *", tz="Europe/Rome"), "tests.tasks.noop")
     start_worker("--concurrency", "2", "--exclude-queues", "mail")
 

@@ -46,7 +46,7 @@ def test_a_schedule_is_made_run_and_paused(worker: WorkerProcess, visit: Any) ->
     field(page, "task_path").select_option("tests.tasks.add")
     field(page, "cron").fill("61 * * * *")
     expect(words.locator(".tasksq-problem")).to_contain_text("61")
-    field(page, "cron").fill("30 4 * * mon")
+    field(page, "cron").fill("30 4 1 1 *")
     expect(words).to_contain_text("At 04:30")
     expect(words).to_contain_text("The arguments do not fit tests.tasks.add")
     field(page, "args").fill("[40, 2]")
@@ -56,6 +56,7 @@ def test_a_schedule_is_made_run_and_paused(worker: WorkerProcess, visit: Any) ->
 
     row = page.get_by_role("row").filter(has_text="sums")
     row.get_by_role("button", name="Run now").click()
+    expect(page.locator(".messagelist")).to_contain_text("A job of “sums” was enqueued.")
     wait_for(Result.objects.filter(status="SUCCESSFUL").exists, "the job's result")
     assert Result.objects.get().return_value == 42
     page.get_by_role("link", name="sums").first.click()

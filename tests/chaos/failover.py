@@ -4,6 +4,7 @@ again. Workers and producers find by themselves who takes writes, from a list of
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import psutil
 from ..benchmarks.processes import trees
 from ..waiting import wait_for
 from .crew import Crew, send
+from .errors import ChaosError
 from .faults import Scene
 from .injector import Injector, usable
 from .run import OPTIONS, TURN, Chaos, Outcome
@@ -44,7 +46,9 @@ class Node(PostgreSQL):
 
     @property
     def is_followed(self) -> bool:
-        return bool(self.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
+        with suppress(ChaosError):
+            return bool(self.execute("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"))
+        return False
 
     def promote(self) -> None:
         self.run("pg_ctl", "-D", self.data, "-w", "promote")
@@ -70,7 +74,7 @@ class Pair(PostgreSQL):
             **self.primary.settings(),
             "HOST": ",".join(node.host for node in nodes),
             "PORT": ",".join(str(node.port) for node in nodes),
-            "OPTIONS": {"target_session_attrs": "read-write", "connect_timeout": 3},
+            "OPTIONS": {"target_session_attrs": "read-write", "connect_timeout": 10},
         }
 
     def create(self) -> None:

@@ -81,7 +81,8 @@ class KillChild(OnWorker):
 
     def hit(self, scene: Scene, place: Place) -> tuple[str, Sequence[Later]] | None:
         children = place.family()[1:]
-        if not children:
+        # What its prefix runs before it is no child of a worker.
+        if not children or (place.prefix and not place.has_come_up()):
             return None
         child = scene.random.choice(children)
         send([child], signal.SIGKILL)

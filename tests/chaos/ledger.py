@@ -1,12 +1,13 @@
 """Reads the tables of a run, as they are when it is over."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.db import Error, connection
 
-from django_tasks_q.models import Job, Result
+from django_tasks_q.lifecycle import WorkerStatus
+from django_tasks_q.models import Job, Result, Worker
 
 from .history import History, Record, Run, read_calls
 from .models import Effect, Mark
@@ -24,12 +25,22 @@ def live() -> int:
 
 
 def read(journals: Sequence[Path]) -> History:
+    runs = [_run(effect) for effect in Effect.objects.order_by("id").iterator()]
     return History(
         calls=read_calls(journals),
-        runs=[_run(effect) for effect in Effect.objects.order_by("id").iterator()],
+        runs=runs,
+        uncounted=list(_mistaken(runs)),
         records=[*_records(Job, live=True), *_records(Result, live=False)],
         marks=set(Mark.objects.values_list("batch", flat=True)),
     )
+
+
+def _mistaken(runs: Iterable[Run]) -> Iterator[float]:
+    """Yield when a worker was taken for dead that has run jobs since: see Fault. The whole machine may have paused."""
+    last = {run.worker: run.at for run in runs}
+    for worker, moment in Worker.objects.filter(status=WorkerStatus.LOST).values_list("id", "stopped_at"):
+        if moment and moment.timestamp() < last.get(worker.partition("-")[0], 0.0):
+            yield moment.timestamp()
 
 
 def _run(effect: Effect) -> Run:

@@ -210,13 +210,15 @@ class Chaos:
         """Let all of them be well, wait until nothing is left to do, and return what there is to check."""
         self.tell("calm", "no more strikes")
         crew.heal()
+        injector.uncounted.append(time.time())
         began = time.monotonic()
         jobs = self._drain(crew, producers)
         drained = time.monotonic() - began
         crew.stop()
         ledger = import_module("tests.chaos.ledger")
         history = ledger.read(producers.journals)
-        history.events, history.uncounted = self.events, injector.uncounted
+        history.events = self.events
+        history.uncounted += injector.uncounted
         figures = {"seconds to drain": round(drained, 1), "jobs left": jobs, "workers started": crew.started}
         return Outcome(history=history, figures=figures, struck=dict(injector.struck))
 

@@ -66,7 +66,7 @@ class PostgreSQL(Server):
     vendor = "postgresql"
     CONFIGURATION = (
         "max_connections = 200\nshared_buffers = 64MB\nmax_wal_size = 128MB\nmin_wal_size = 32MB\n"
-        "log_line_prefix = '%m [%p] '\nwal_sender_timeout = 5s\n"
+        "log_line_prefix = '%m [%p] '\n"
     )
 
     def create(self) -> None:
@@ -185,7 +185,10 @@ class MariaDB(Server):
                 stderr=log,
                 **_as_user("mysql"),
             )
-        wait_for(self._answers, "MariaDB to answer", timeout=LONGEST_START)
+        try:
+            wait_for(self._answers, "MariaDB to answer", timeout=LONGEST_START)
+        except AssertionError as error:
+            raise ChaosError(str(error)) from error
 
     def _answers(self) -> bool:
         if self._process and self._process.poll() is not None:

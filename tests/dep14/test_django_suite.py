@@ -25,7 +25,7 @@ IS_BACKPORT = FRAMEWORK == "django_tasks"
 VERSION = "6.0.10" if IS_BACKPORT else django.__version__
 # Where the tests look for their tasks.
 PACKAGE = "tasks"
-SECONDS = 90
+SECONDS = 600
 # So many there are at least: a run that found none must not pass.
 FEWEST = 70
 
@@ -67,6 +67,7 @@ if sys.version_info < (3, 12):
         ),
     }
 
+pytestmark = pytest.mark.timeout(SECONDS + 300)
 Outcomes = dict[str, str]
 
 

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 
 from django_tasks_q.conf import find_problems
 
+from ..waiting import LIMIT, wait_for
 from .blocks import PAGES, ROOT, Block, blocks, page_name
 from .projects import Project
 
@@ -104,7 +105,9 @@ def _write_files(project: Project, page: Path) -> list[str]:
 def _run(project: Project, number: int, block: Block) -> str:
     """Make a script of a block, and return the line that runs it."""
     script = project.folder / f"example_{number}.py"
-    script.write_text(f"import django\ndjango.setup()\n{block.code}")
+    # A reader's machine is not busy with something else.
+    code = block.code.replace("timeout=10)", f"timeout={LIMIT})")
+    script.write_text(f"import django\ndjango.setup()\n{code}")
     return f"DJANGO_SETTINGS_MODULE=mysite.settings python {script.name}\n"
 
 
@@ -113,6 +116,7 @@ def _worker(project: Project, log: Path) -> Iterator[None]:
     """Run a worker meanwhile, for the examples that wait for one."""
     worker = project.start("taskworker", "--concurrency", "1", output=log)
     try:
+        wait_for(lambda: "is ready" in log.read_text(), "the worker to be ready")
         yield
     finally:
         worker.terminate()

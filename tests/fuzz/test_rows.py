@@ -18,7 +18,7 @@ from tests.admin.conftest import one_backend
 from tests.admin.pages import address
 from tests.conftest import StartWorker
 from tests.hypotheses import NAMES, examples
-from tests.waiting import wait_for
+from tests.waiting import LIMIT, wait_for
 
 __all__ = ["one_backend"]
 
@@ -71,8 +71,8 @@ def test_a_worker_survives_any_row(start_worker: StartWorker) -> None:
     def survives(rows: list[dict[str, Any]]) -> None:
         insert(rows)
         sound = [tasks.add.enqueue(1, number) for number in range(3)]
-        assert [result.wait(15).return_value for result in sound] == [1, 2, 3]
-        wait_for(lambda: not waiting(), "every ready row to be taken", timeout=20)
+        assert [result.wait(LIMIT).return_value for result in sound] == [1, 2, 3]
+        wait_for(lambda: not waiting(), "every ready row to be taken")
         wait_for(lambda: not Job.objects.filter(status="RUNNING", worker_id=worker.row.id).exists(), "an end")
         assert worker.process.poll() is None
         assert 'Traceback (most recent call last):\n  File "<frozen' not in worker.output

@@ -1,3 +1,4 @@
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -49,8 +50,8 @@ def test_a_scheduled_job_says_for_when() -> None:
 
 def test_a_scheduled_job_that_is_overdue_says_so_and_what_is_missing() -> None:
     [job_id] = scenes.jobs(run_after=timedelta(hours=2))
-    Job.objects.update(due_at=get_broker("default").now() - timedelta(seconds=100))
-    assert " 1 min 4" in reason(job_id)
+    Job.objects.update(due_at=get_broker("default").now() - timedelta(seconds=1_000))
+    assert re.search(" 1[67] min", reason(job_id))
 
 
 def test_a_job_that_failed_says_why_it_is_scheduled() -> None:

@@ -78,7 +78,14 @@ def demo(tmp_path: Path) -> Iterator[Any]:
 
 
 def all_gone(processes: list[psutil.Process]) -> bool:
-    return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
+    return not any(map(_is_there, processes))
+
+
+def _is_there(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def test_analyses_a_package_and_can_be_run_again(demo: Any, tmp_path: Path) -> None:
