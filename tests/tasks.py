@@ -85,7 +85,7 @@ def overrun_in_c(seconds: int) -> None:
     ctypes.PyDLL(None).sleep(seconds)
 
 
-@task(soft_timeout=0.5, timeout=30)
+@task(soft_timeout=1, timeout=30)
 def clean_up(seconds: float) -> str:
     try:
         time.sleep(seconds)

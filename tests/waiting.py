@@ -21,12 +21,15 @@ def wait_for(condition: Callable[[], T], what: str, *, timeout: float = LIMIT) -
     """
     deadline = time.monotonic() + timeout
     pause = FIRST_PAUSE
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
+    while True:
+        # Before the look: a machine that stands still after it is granted another one.
+        is_last = time.monotonic() > deadline
+        if answer := condition():
+            return answer
+        if is_last:
             raise AssertionError(f"Waited {timeout:g} s in vain for {what}; the last answer was {answer!r}.")
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
-    return answer
 
 
 def wait_for_results(results: list[TasksQResult], *, timeout: float = LIMIT) -> list[Any]:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -98,6 +99,8 @@ class WorkerProcess:
         self.signal(signal.SIGSTOP)
         while _is_locked():
             self.signal(signal.SIGCONT)
+            # Stopped at once it would not get as far as to let go of the lock.
+            time.sleep(0.01)
             self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

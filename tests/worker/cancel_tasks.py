@@ -26,9 +26,15 @@ def note_finished(task_result: Any, **kwargs: Any) -> None:
         Effect.objects.create(label=f"finished {task_result.status}", job_id=task_result.id, pid=os.getpid())
 
 
+def begin(context: Context) -> None:
+    """Say that the task may be cancelled now: without a statement, which must not be interrupted."""
+    context.progress(context.attempt)
+
+
 @task(takes_context=True)
 def sleep(context: Context) -> None:
     leave("begun", context)
+    begin(context)
     time.sleep(LONG)
 
 
@@ -37,6 +43,7 @@ def end(context: Context, how: str) -> str:
     """Sleep until SoftCancel comes; clean up, then end in one of the ways there are."""
     leave("begun", context)
     try:
+        begin(context)
         time.sleep(LONG)
     except SoftCancel:
         leave(f"cleaned up, {context.is_cancelled}", context)
@@ -52,6 +59,7 @@ def swallow(context: Context) -> None:
     leave("begun", context)
     while True:
         try:
+            begin(context)
             time.sleep(LONG)
         except SoftCancel:
             continue
@@ -61,7 +69,13 @@ def swallow(context: Context) -> None:
 def stay_in_c(context: Context) -> None:
     """Stay in C code that looks for no signal."""
     leave("begun", context)
-    hashlib.pbkdf2_hmac("sha512", b"password", b"salt", 2**31 - 1)
+    while True:
+        try:
+            begin(context)
+            hashlib.pbkdf2_hmac("sha512", b"password", b"salt", 2**31 - 1)
+        except SoftCancel:
+            # It came before.
+            continue
 
 
 @task(takes_context=True)
@@ -69,11 +83,16 @@ def look(context: Context) -> int:
     """Work with every exception caught; ask after each piece whether to stop."""
     leave("begun", context)
     deadline, caught = time.monotonic() + LONG, 0
-    while not context.is_cancelled and time.monotonic() < deadline:
-        try:
-            time.sleep(0.01)
-        except Exception:
-            caught += 1
+    try:
+        begin(context)
+        while not context.is_cancelled and time.monotonic() < deadline:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                caught += 1
+    except SoftCancel:
+        # Between two pieces.
+        caught += 1
     return caught
 
 
@@ -81,6 +100,7 @@ def look(context: Context) -> int:
 async def sleep_async(context: Context, how: str) -> str:
     await asyncio.to_thread(leave, "begun", context)
     try:
+        begin(context)
         await asyncio.sleep(LONG)
     except asyncio.CancelledError:
         await asyncio.to_thread(leave, f"cleaned up, {context.is_cancelled}", context)

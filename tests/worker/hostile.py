@@ -22,6 +22,7 @@ from django.utils import timezone, translation
 
 from django_tasks_q import task
 from tests.models import Effect
+from tests.waiting import LIMIT
 
 __all__ = ["usual_handlers"]
 
@@ -75,8 +76,8 @@ def _own() -> dict[str, Any]:
 def _lasting_threads() -> int:
     """Return how many threads there are, but for those that are about to end: async code leaves one that is."""
     for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(1.0)
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join(LIMIT)
     return threading.active_count()
 
 
@@ -118,7 +119,7 @@ def signal_group(number: int) -> None:
 def signal_parent(number: int) -> None:
     os.kill(os.getppid(), number)
     # Whoever has lost its parent is killed.
-    time.sleep(0.5)
+    time.sleep(LONG if number == signal.SIGKILL else 0.5)
 
 
 # forks
@@ -277,7 +278,7 @@ def ignore_soft_timeout_for_ever(label: str) -> None:
             time.sleep(LONG)
 
 
-@task(soft_timeout=0.1, timeout=0.3)
+@task(soft_timeout=1, timeout=2)
 def swallow_everything() -> None:
     while True:
         with suppress(BaseException):

@@ -109,7 +109,7 @@ def overrun_softly() -> None:
     time.sleep(LONG)
 
 
-@task(soft_timeout=0.3, timeout=30)
+@task(soft_timeout=1, timeout=30)
 async def clean_up_async() -> str:
     try:
         await asyncio.sleep(LONG)
@@ -119,7 +119,7 @@ async def clean_up_async() -> str:
     return "slept"
 
 
-@task(soft_timeout=0.2, timeout=1)
+@task(soft_timeout=1, timeout=2)
 def swallow_soft_timeout() -> None:
     while True:
         try:
@@ -189,9 +189,9 @@ def change_surroundings() -> None:
 
 @task
 def set_alarm() -> None:
-    """Ask for a signal that comes when the next job runs."""
+    """Ask for a signal that would come when another job runs."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    signal.setitimer(signal.ITIMER_REAL, LONG)
 
 
 class OddError(BaseException):

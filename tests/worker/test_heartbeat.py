@@ -47,11 +47,11 @@ def test_a_worker_that_was_stopped_for_too_long_starts_over(start_worker: StartW
     result = tasks.sleep_at_first.enqueue("job")
     wait_for_effects(["job"])
     tree = [psutil.Process(worker.pid), *worker.others()]
-    other = start_worker("--concurrency", "2", options=QUICK)
 
     worker.freeze()
     send(signal.SIGSTOP, tree)
-    assert wait_for_results([result], timeout=20) == [2]
+    other = start_worker("--concurrency", "2", options=QUICK)
+    assert wait_for_results([result]) == [2]
     assert other.stop() == 0
     # The supervisor last: the first that it does is to kill the others.
     send(signal.SIGCONT, tree[::-1])
@@ -76,7 +76,7 @@ def test_a_worker_that_was_taken_for_dead_records_nothing(start_worker: StartWor
 
     worker.freeze()
     other = start_worker("--concurrency", "2", options=QUICK)
-    assert wait_for_results(list(results.values()), timeout=30) == [2] * len(results)
+    assert wait_for_results(list(results.values())) == [2] * len(results)
     other_id = other.row.id
     assert other.stop() == 0
     go.touch()
@@ -109,10 +109,11 @@ def held_by(worker_id: str, **columns: int) -> Job:
 
 @pytest.mark.usefixtures("transactional_db")
 def test_silent_workers_of_other_hosts_are_rescued(start_worker: StartWorker) -> None:
-    dead, alive = insert_worker("dead", silent_for=20), insert_worker("alive", silent_for=5)
+    # The other one's last heartbeat is to be young whenever somebody looks.
+    dead, alive = insert_worker("dead", silent_for=20), insert_worker("alive", silent_for=-3_600)
     lost, poison, kept = held_by(dead), held_by(dead, losses=2), held_by(alive)
     start_worker("--concurrency", "1")
-    wait_for(lambda: Result.objects.count() == 2, "the jobs of the dead worker to end", timeout=10)
+    wait_for(lambda: Result.objects.count() == 2, "the jobs of the dead worker to end")
 
     lost_row, poison_row = Result.objects.get(id=lost.id), Result.objects.get(id=poison.id)
     assert (lost_row.status, lost_row.attempt, lost_row.losses) == (ResultStatus.SUCCESSFUL, 2, 1)

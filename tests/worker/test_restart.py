@@ -41,7 +41,7 @@ def test_a_worker_outlives_a_restart_while_it_sleeps(start_worker: StartWorker, 
     own.wait_for_workers(1)
     own.restart("fast")
     own.enqueue("[(tasks.noop, (), {})]")
-    wait_for(lambda: own.ask("SELECT count(*) FROM django_tasks_q_result") == 1, "the job to run", timeout=20)
+    wait_for(lambda: own.ask("SELECT count(*) FROM django_tasks_q_result") == 1, "the job to run")
     assert worker.stop() == 0
 
 
@@ -51,13 +51,11 @@ def test_a_stopping_worker_gives_up_on_a_database_that_stays_away(
     own = own_postgresql
     worker = start_worker("--concurrency", "1", "--shutdown-timeout", "0", environment=own.environment, wait=False)
     own.wait_for_workers(1)
-    own.enqueue("[(tasks.nap, (3,), {})]")
-    wait_for(
-        lambda: own.ask("SELECT count(*) FROM django_tasks_q_job WHERE status = 'RUNNING'") == 1, "the job to run"
-    )
+    own.enqueue("[(own.sleep_at_first, ('x',), {})]")
+    wait_for(lambda: own.ask("SELECT count(*) FROM tests_effect") == 1, "the job to run")
     own.stop()
     worker.signal()
-    assert worker.wait(timeout=30) == 1
+    assert worker.wait() == 1
     assert "1 jobs are left to the other workers to rescue" in worker.output
 
     own.start()

@@ -56,8 +56,8 @@ def test_backoff_keeps_a_job_waiting(worker: WorkerProcess) -> None:
     ]
     waits = [(start - end).total_seconds() for end, start in moments]
     # What a worker knows of the database's clock changes a little with each heartbeat.
-    assert 0.25 <= waits[0] < 2
-    assert 0.55 <= waits[1] < 2
+    assert waits[0] >= 0.2
+    assert waits[1] >= 0.5
 
 
 def test_a_requeued_job_has_a_fresh_budget_and_keeps_its_errors(worker: WorkerProcess) -> None:
@@ -121,11 +121,6 @@ def test_results_need_not_be_kept(worker: WorkerProcess) -> None:
 # jobs that no enqueue() of this project would write
 
 
-def _all_parked(number: int) -> list[Job]:
-    found = [*Job.objects.filter(reason__startswith="There is no task")]
-    return found if len(found) == number else []
-
-
 def test_an_unknown_task_is_parked_with_the_reason_then_fails(start_worker: StartWorker) -> None:
     start_worker("--concurrency", "2", options={"unknown_task_delay": 0.5, "unknown_task_grace": 3})
     paths = [
@@ -136,18 +131,15 @@ def test_an_unknown_task_is_parked_with_the_reason_then_fails(start_worker: Star
         "nodot",
     ]
     keys = [insert_job(path).id for path in paths]
-    # Looked at in one go: a moment later the first of them is tried again.
-    parked = wait_for(lambda: _all_parked(len(keys)), "the jobs to be parked")
-    for job in parked:
-        assert (job.attempt, job.failures, job.losses, job.started_at) == (0, 0, 0, None)
-        assert job.task_path in job.reason
-
-    wait_for(lambda: not Job.objects.exists(), "the jobs to fail", timeout=20)
+    wait_for(lambda: not Job.objects.exists(), "the jobs to fail")
     for key, path in zip(keys, paths, strict=True):
         row = Result.objects.get(id=key)
         assert row.status == ResultStatus.FAILED
+        # To be parked, however often, costs nothing.
+        assert (row.attempt, row.failures, row.losses) == (1, 1, 0)
         assert path in row.reason
-        assert row.errors[-1]["exception"] == "django_tasks_q.exceptions.UnknownTask"
+        assert [error["kind"] for error in row.errors] == ["parked", "parked"]
+        assert {error["exception"] for error in row.errors} == {"django_tasks_q.exceptions.UnknownTask"}
         assert row.finished_at - row.enqueued_at > timedelta(seconds=2.9)
     assert usual.add.enqueue(1, 2).wait(30).return_value == 3
 

@@ -19,7 +19,7 @@ from django_tasks_q.task import EXPIRES_AT
 
 from .. import tasks
 from ..conftest import StartWorker
-from ..rows import wait_until_done, wait_until_running
+from ..rows import wait_for_effects, wait_until_done
 from . import cancel_tasks
 from .tasks import die_twice_and_fail_twice
 
@@ -84,7 +84,7 @@ def test_jobs_that_are_cancelled_are_counted_whether_they_ran_or_not(start_worke
     worker = start_worker("--concurrency", "1")
     wait_until_done(1)
     running = cancel_tasks.sleep.enqueue()
-    wait_until_running(1)
+    wait_for_effects(["begun"])
     assert running.cancel(by="Ann")
     wait_until_done(2)
     assert worker.stop() == 0
@@ -100,7 +100,9 @@ def test_nothing_is_counted_where_that_is_off(start_worker: StartWorker) -> None
     assert not Statistics.objects.exists()
 
 
-def test_what_several_workers_have_counted_is_added_up(registry: Registry) -> None:
+def test_what_several_workers_have_counted_is_added_up(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    # All in one minute.
+    monkeypatch.setattr(registry, "database_now", lambda: NOW)
     first, second = Gatherer(registry), Gatherer(registry)
     run(first, seconds=0.1)
     run(first, "FAILED", seconds=3.0, waited=5000.0)

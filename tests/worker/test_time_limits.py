@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -12,7 +13,7 @@ from django_tasks_q.models import Result
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.rows import row_of, wait_for_effects
-from tests.waiting import wait_for, wait_for_results
+from tests.waiting import LIMIT, wait_for, wait_for_results
 from tests.workers import WorkerProcess
 
 from . import tasks
@@ -32,14 +33,15 @@ def test_the_catastrophe_holds_the_lock_of_the_interpreter() -> None:
 
     thread = threading.Thread(target=tick)
     thread.start()
-    began = time.monotonic()
+    began, worked = time.monotonic(), time.thread_time()
     re.match(pattern, text[-25:])
-    ended = time.monotonic()
+    ended, worked = time.monotonic(), time.thread_time() - worked
     done.set()
     thread.join()
-    assert ended - began > 0.1
-    # The one that may run is the one that waits for the lock when the match begins or ends.
-    assert sum(began + 0.01 < moment < ended - 0.01 for moment in moments) == 0
+    assert worked > 0.1
+    within = [began, *(moment for moment in moments if began < moment < ended), ended]
+    # The other thread may run as soon as the match is over, before this one reads the clock.
+    assert max(later - earlier for earlier, later in pairwise(within)) > 0.9 * worked
 
 
 @pytest.mark.parametrize(
@@ -48,14 +50,12 @@ def test_the_catastrophe_holds_the_lock_of_the_interpreter() -> None:
     ids=lambda task: task.name,
 )
 def test_a_job_over_its_timeout_fails(worker: WorkerProcess, task: Task) -> None:
-    began = time.monotonic()
     result = task.enqueue(*([] if task.func is tasks.match_for_ever.func else [60]))
-    result.wait(20)
-    assert time.monotonic() - began < 15
+    result.wait(LIMIT)
 
     row = row_of(result)
     assert (row.status, row.attempt, row.failures, row.losses) == (ResultStatus.FAILED, 1, 1, 0)
-    assert 0.9 < (row.finished_at - row.last_attempted_at).total_seconds() < 10
+    assert 0.9 < (row.finished_at - row.last_attempted_at).total_seconds() < 20
     assert [error.exception_class_path for error in result.errors] == [TIMEOUT]
     assert "timeout of 1 s" in row.reason
     # Its place is taken by another child.
@@ -63,7 +63,7 @@ def test_a_job_over_its_timeout_fails(worker: WorkerProcess, task: Task) -> None
 
 
 def test_a_timeout_is_retried_like_an_error(worker: WorkerProcess) -> None:
-    result = tasks.overrun_twice.enqueue().wait(20)
+    result = tasks.overrun_twice.enqueue().wait(LIMIT)
     assert result.status == "FAILED"
     assert [error.exception_class_path for error in result.errors] == [TIMEOUT, TIMEOUT]
     assert (row_of(result).attempt, row_of(result).failures) == (2, 2)
@@ -75,23 +75,23 @@ def test_a_soft_timeout_lets_the_task_clean_up(worker: WorkerProcess) -> None:
     async_ = tasks.clean_up_async.enqueue()
     swallowed = tasks.swallow_soft_timeout.enqueue()
 
-    assert caught.wait(20).return_value == "cleaned up"
+    assert caught.wait(LIMIT).return_value == "cleaned up"
     for result in (uncaught, async_):
-        result.wait(20)
+        result.wait(LIMIT)
         assert result.status == "FAILED"
         assert [error.exception_class_path for error in result.errors] == ["django_tasks_q.exceptions.SoftTimeout"]
         assert [error["kind"] for error in row_of(result).errors] == ["soft_timeout"]
     assert wait_for_effects(["cleaned up"], attempt=0)
-    swallowed.wait(20)
+    swallowed.wait(LIMIT)
     assert [error.exception_class_path for error in swallowed.errors] == [TIMEOUT]
-    assert 0.9 < (swallowed.finished_at - swallowed.last_attempted_at).total_seconds() < 10
+    assert 1.9 < (swallowed.finished_at - swallowed.last_attempted_at).total_seconds() < 20
 
 
 def test_a_soft_timeout_does_not_reach_the_next_job(start_worker: StartWorker) -> None:
     start_worker("--concurrency", "1")
-    quick = usual.clean_up.using(soft_timeout=0.3).enqueue(0)
-    slow = usual.nap.enqueue(0.8)
-    assert wait_for_results([quick, slow]) == ["slept", 0.8]
+    quick = usual.clean_up.using(soft_timeout=1).enqueue(0)
+    slow = usual.nap.enqueue(1.5)
+    assert wait_for_results([quick, slow]) == ["slept", 1.5]
 
 
 def test_a_child_over_the_memory_limit_is_replaced(start_worker: StartWorker) -> None:
@@ -108,6 +108,9 @@ def test_a_child_over_the_memory_limit_is_replaced(start_worker: StartWorker) ->
 def test_a_child_that_has_grown_is_replaced_between_jobs(start_worker: StartWorker) -> None:
     start_worker("--concurrency", "1", "--max-memory-per-child", "200M")
     result = tasks.hoard_later.enqueue(300, 0.3)
-    fat = result.wait(20).return_value
-    wait_for(lambda: usual.process_id.enqueue().wait(20).return_value != fat, "another child", timeout=20)
-    assert not Result.objects.exclude(errors=[], status=ResultStatus.SUCCESSFUL).exists()
+    fat = result.wait(LIMIT).return_value
+    wait_for(lambda: usual.process_id.enqueue().wait(30).return_value != fat, "another child")
+    assert not Result.objects.exclude(status=ResultStatus.SUCCESSFUL).exists()
+    # One that was just running when it grew was lost with it.
+    lost = [error["exception"] for row in Result.objects.all() for error in row.errors]
+    assert set(lost) <= {"django_tasks_q.exceptions.MemoryLimitExceeded"}

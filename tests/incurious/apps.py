@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class IncuriousConfig(AppConfig):
+    name = "tests.incurious"
+
+    def ready(self) -> None:
+        # Not before the models are there.
+        from django_tasks_q.services import canceller  # noqa: PLC0415
+
+        canceller.TOLD = canceller.UNTOLD = 3_600.0
