@@ -63,12 +63,12 @@ class Registry:
         """Compare the database's clock with this host's; of several answers the quickest tells most."""
         quickest = math.inf
         for _ in range(CLOCK_LOOKS):
-            asked, told, answered = timezone.now(), self.broker.now(), timezone.now()
-            delay = (answered - asked).total_seconds()
+            asked, seconds, moment = _steady_time(), time.time(), timezone.now()
+            ahead_of_host = (self.broker.now() - moment).total_seconds()
+            delay = _steady_time() - asked
             if delay < quickest:
                 quickest = delay
-                ahead_of_host = (told - asked).total_seconds() - delay / 2
-                self._ahead = ahead_of_host + time.time() - _steady_time()
+                self._ahead = ahead_of_host - delay / 2 + seconds - asked
             if quickest <= CLOCK_DELAY:
                 return
 

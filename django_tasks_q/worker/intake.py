@@ -48,7 +48,11 @@ class Intake:
     @property
     def has_news(self) -> bool:
         """Whether collect() has something to do already."""
-        return bool(self._unsaid) or any(child.channel.has_frames for child in self.dispatcher.pool.children.values())
+        return (
+            self._ended
+            or bool(self._unsaid)
+            or any(child.channel.has_frames for child in self.dispatcher.pool.children.values())
+        )
 
     @property
     def has_much(self) -> bool:

@@ -1,7 +1,7 @@
 """Records how jobs ended, and says so once it stands."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from django.db import DatabaseError
 
@@ -74,6 +74,7 @@ class Recorder:
     def start_over(self) -> None:
         """Let go of everything, and register the worker anew."""
         self.held.clear()
+        self.progress.clear()
         self.lines.clear()
         # It may have claimed more after the others had taken it for dead, and looked.
         self.give_back()
@@ -141,12 +142,15 @@ class Recorder:
 
     def settle(self, recorded: Recorded) -> list[Outcome]:
         """Let go of what stands in the database now; return those that will run again."""
-        ended, self.held = self.held[: self._written], self.held[self._written :]
+        ended = self.held[: self._written]
+        # While it is held: the connection may break again.
+        known = self._known(ended, recorded)
+        self.held = self.held[self._written :]
         if ended:
             told = self._told
             self.progress = {job_id: text for job_id, text in self.progress.items() if told.get(job_id) != text}
             self.lines.settle()
-        self._announce(ended, recorded)
+        self._announce(ended, recorded, known)
         self.uncertain = False
         return [outcome for _, outcome in ended if not outcome.is_final and outcome.id in recorded.retried]
 
@@ -167,18 +171,25 @@ class Recorder:
             except DatabaseError as error:
                 outcome = refused(outcome, error)
                 recorded = self.broker.finish(self.registry.worker_id, [outcome])
+            known = self._known([(job, outcome)], recorded)
             del self.held[0]
-            self._announce([(job, outcome)], recorded)
+            self._announce([(job, outcome)], recorded, known)
             retried += [outcome] if outcome.id in recorded.retried else []
         self.uncertain = False
         return retried
 
-    def _announce(self, ended: Iterable[Ended], recorded: Recorded) -> None:
+    def _known(self, ended: Iterable[Ended], recorded: Recorded) -> Set[str]:
+        """Return the ids of those that stand in the database."""
+        known = recorded.finished | recorded.retried
+        if not self.uncertain:
+            return known
+        return known | {outcome.id for _, outcome in ended if outcome.id not in known and self._stands(outcome)}
+
+    def _announce(self, ended: Iterable[Ended], recorded: Recorded, known: Set[str]) -> None:
         if recorded.cancelled:
             ended = [(job, recorded.actual(outcome)) for job, outcome in ended]
-        known = recorded.finished | recorded.retried
         for job, outcome in ended:
-            if outcome.id in known or (self.uncertain and self._stands(outcome)):
+            if outcome.id in known:
                 self.finished += outcome.is_final
                 self.note_ended(job, outcome)
             else:

@@ -34,14 +34,18 @@ class Reloader:
         self.command = command
         self.stopping = False
         self.worker: subprocess.Popen[bytes] | None = None
-        # Signals that came while there was no worker to hear them.
+        # Signals that came while there was no worker to hear them; and whether one was dealt with.
         self._unheard: list[int] = []
+        self._has_heard = False
+        # Whoever takes it is the first to ask the worker to end: a second request would stop what it runs.
+        self._first: list[bool] = []
 
     def run(self) -> int:
         exit_code = 0
         while not self._is_stopping():
             times = _modification_times()
             # In a group of its own, so that Ctrl-C reaches it once, through us.
+            self._first = [True]
             self.worker = subprocess.Popen(self.command, process_group=0)
             self._pass_on()
             changed = self._watch(self.worker, times)
@@ -53,7 +57,8 @@ class Reloader:
             if changed is None:
                 return self.worker.returncode or 0
             logger.info("%s has changed; the worker starts again.", changed)
-            self.worker.terminate()
+            if self._is_first():
+                self.worker.terminate()
             exit_code = self.worker.wait()
         return exit_code
 
@@ -68,7 +73,16 @@ class Reloader:
 
     def _pass_on(self) -> None:
         while self._unheard and self.worker is not None and self.worker.returncode is None:
-            self.worker.send_signal(self._unheard.pop())
+            number = self._unheard.pop()
+            if self._is_first() or self._has_heard:
+                self.worker.send_signal(number)
+            self._has_heard = True
+
+    def _is_first(self) -> bool:
+        try:
+            return self._first.pop()
+        except IndexError:
+            return False
 
     def _watch(self, worker: "subprocess.Popen[bytes]", times: dict[Path, float]) -> Path | None:
         """Return the file that has changed, or None where the worker ended or is to end."""

@@ -9,14 +9,14 @@ import pytest
 from django_tasks_q.worker import reloader as module
 from django_tasks_q.worker.reloader import Reloader
 
-# Tells us to stop while we wait for it to end.
+# Tells us to stop while we wait for it to end; ends with 8 where it is asked twice, as with a second Ctrl-C.
 WORKER = """
-import os, signal, sys
-from pathlib import Path
+import os, signal, sys, time
 
 def stop(number, frame):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(8))
     os.kill(os.getppid(), signal.SIGUSR1)
+    time.sleep(1)
     sys.exit(7)
 
 signal.signal(signal.SIGTERM, stop)
