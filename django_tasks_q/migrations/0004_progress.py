@@ -3,11 +3,10 @@
 import django_tasks_q.models.fields
 from django.db import migrations
 
+from ._steps import OneByOne
 
-class Migration(migrations.Migration):
-    # One table at a time: a worker uses both in one transaction, and each would wait for the other.
-    atomic = False
 
+class Migration(OneByOne):
     dependencies = [
         ('django_tasks_q', '0003_cancel'),
     ]

@@ -2,12 +2,10 @@
 
 from django.db import migrations, models
 
+from ._steps import OneByOne
 
-class Migration(migrations.Migration):
 
-    # One table at a time: a worker that runs meanwhile uses several in one transaction.
-    atomic = False
-
+class Migration(OneByOne):
     dependencies = [
         ('django_tasks_q', '0004_progress'),
     ]

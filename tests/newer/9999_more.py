@@ -1,11 +1,10 @@
 from django.db import migrations, models
 
+from django_tasks_q.migrations._steps import OneByOne
 from tests.migrated import LATEST
 
 
-class Migration(migrations.Migration):
-    # Each table by itself: with two of them locked, it and a running worker could wait for each other.
-    atomic = False
+class Migration(OneByOne):
     dependencies = [("django_tasks_q", LATEST)]
     operations = [
         migrations.AddField("job", "colour", models.CharField(max_length=10, null=True)),
