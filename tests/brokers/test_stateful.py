@@ -111,7 +111,7 @@ class Verbs(RuleBasedStateMachine):
     # What a session sees, and may touch.
 
     def _session(self, number: int) -> Session:
-        # Where a transaction is open, it is the only one: SQLite has one writer, and InnoDB locks more than it changes.
+        # Where one is open, it is the only one: SQLite has one writer, and InnoDB locks more than it changes.
         alone = self.in_transaction and connection.vendor != "postgresql"
         return self.in_transaction if alone else self.sessions[number]
 
