@@ -1,4 +1,4 @@
-"""How a run ends whose process is gone: the same for a child, a worker and a host."""
+"""How a run ends whose process is gone, the same for a child, a worker and a host; and one that never began."""
 
 import json
 from datetime import UTC, datetime
