@@ -1,6 +1,7 @@
-"""What the dashboard shows, as JSON for scripts: read only; see urls.py for the addresses.
+"""The dashboard's data as JSON for scripts: read only; see urls.py for the paths.
 
-Allowed to whoever sends the bearer token of OPTIONS["api_token"], and to staff with the right to view what is asked.
+Allowed to clients that send OPTIONS["api_token"] as bearer token, and to staff with permission to view what they
+request.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,21 +15,20 @@ from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from .backend import TasksQBackend
+from .backend import backend_aliases
 from .brokers import get_broker
-from .compat import configured_aliases, task_backends
 from .exceptions import InvalidSchedule
 from .lifecycle import JobStatus
 from .models import Schedule
+from .moments import to_aware
 from .monitoring.counts import Count, plain, result_counts
-from .monitoring.liveness import workers
+from .monitoring.health import health
+from .monitoring.problems import Situation, troubles
 from .monitoring.queues import QueueStats, queue_stats
 from .monitoring.running import running_jobs
 from .monitoring.schedules import list_schedules, next_runs, state
 from .monitoring.statistics import Figures, Span, series, task_figures, total
-from .monitoring.troubles import Situation, troubles
-from .monitoring.workers import health
-from .schedules.moments import to_aware
+from .monitoring.workers import workers
 
 __all__ = [
     "health_view",
@@ -48,17 +48,17 @@ SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def answers(*models: str) -> Callable[[Answer], View]:
-    """Make a view of a function that answers for a backend. models: those that staff must have the right to view."""
+    """Make a view of a function that answers for a backend. models: staff need permission to view these."""
 
     def decorate(answer: Answer) -> View:
         @wraps(answer)
         def respond(request: HttpRequest) -> JsonResponse:
             backend = request.GET.get("backend", "default")
-            is_known = backend in configured_aliases() and isinstance(task_backends[backend], TasksQBackend)
+            is_known = backend in backend_aliases()
             if not _may_see(request, backend if is_known else None, models):
                 return _refuse(request)
             if not is_known:
-                return _error(404, "There is no such backend.")
+                return _error(404, "Unknown backend.")
             return answer(request, backend)
 
         checked: View = never_cache(require_safe(respond))
@@ -81,8 +81,8 @@ def _may_see(request: HttpRequest, backend: str | None, models: Iterable[str]) -
 def _refuse(request: HttpRequest) -> JsonResponse:
     user: Any = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
-        return _error(403, "The right to view this is missing.")
-    response = _error(401, "Log in as staff, or send the token of OPTIONS as Authorization: Bearer.")
+        return _error(403, "You do not have permission to view this.")
+    response = _error(401, 'Log in as staff, or send OPTIONS["api_token"] as "Authorization: Bearer <token>".')
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
@@ -164,14 +164,14 @@ def _fields(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
-def _jobs(queues: list[QueueStats]) -> dict[str, Any]:
+def _jobs(queues: list[QueueStats]) -> dict[str, object]:
     """Return the live jobs of all queues by status."""
     return plain(
         {status: sum((getattr(queue, status.lower()) for queue in queues), Count(0)) for status in JobStatus.values}
     )
 
 
-def _figures(figures: Figures) -> dict[str, Any]:
+def _figures(figures: Figures) -> dict[str, object]:
     counts = ("successful", "failed", "cancelled", "retried", "lost", "run_seconds", "wait_seconds")
     return {
         **{name: getattr(figures, name) for name in counts},
@@ -180,8 +180,8 @@ def _figures(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _schedule(row: Schedule) -> dict[str, Any]:
-    """Return a schedule without what it passes to its task, which may be a secret."""
+def _schedule(row: Schedule) -> dict[str, object]:
+    """Return a schedule without its task's arguments, which may be secret."""
     columns = (
         "name", "origin", "task_path", "kind", "expression", "timezone", "next_run_at", "last_run_at", "last_job_id",
         "total_runs", "reason",
@@ -190,7 +190,7 @@ def _schedule(row: Schedule) -> dict[str, Any]:
 
 
 def _next_runs(row: Schedule) -> list[datetime]:
-    """Return when it runs, the soonest first: never where it is stopped, or makes no sense any more."""
+    """Return when it runs, the soonest first: empty if it is stopped, or no longer valid."""
     if row.next_run_at is None:
         return []
     first = to_aware(row.next_run_at)

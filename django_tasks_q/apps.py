@@ -14,7 +14,10 @@ class TasksQConfig(AppConfig):
         # Checks and receivers must not be imported before the registry is ready.
         from . import checks  # noqa: F401, PLC0415
         from .compat import register_framework  # noqa: PLC0415
+        from .monitoring.jobs import why_not_finished  # noqa: PLC0415
         from .schedules.migrating import synchronise_after_migrate  # noqa: PLC0415
+        from .waiting import explain_with  # noqa: PLC0415
 
         register_framework()
+        explain_with(why_not_finished)
         post_migrate.connect(synchronise_after_migrate, sender=self)

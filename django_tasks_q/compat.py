@@ -3,12 +3,40 @@
 import logging
 import weakref
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import django
+from django.core.checks.registry import registry
+from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import Signal
 
-if TYPE_CHECKING or django.VERSION >= (6, 0):
+if TYPE_CHECKING:
+    from django.tasks import task_backends
+    from django.tasks.backends.base import BaseTaskBackend
+    from django.tasks.exceptions import (
+        InvalidTask,
+        InvalidTaskBackend,
+        TaskException,
+        TaskResultDoesNotExist,
+        TaskResultMismatch,
+    )
+    from django.tasks.signals import task_enqueued, task_finished, task_started
+
+    from .framework import (
+        DEFAULT_TASK_BACKEND_ALIAS,
+        DEFAULT_TASK_PRIORITY,
+        DEFAULT_TASK_QUEUE_NAME,
+        TASK_REFRESH_ATTRS,
+        TaskContext,
+        TaskError,
+        TaskResult,
+        TaskResultStatus,
+    )
+    from .framework import Task as BaseTask
+
+    FRAMEWORK = "django.tasks"
+elif django.VERSION >= (6, 0):
     from django.tasks import task_backends
     from django.tasks.backends.base import BaseTaskBackend
     from django.tasks.base import (
@@ -33,6 +61,11 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
 
     FRAMEWORK = "django.tasks"
 else:
+    if find_spec("django_tasks") is None:
+        raise ImproperlyConfigured(
+            f"Django {django.get_version()} has no django.tasks; before 6.0 the package django-tasks has its place. "
+            "Install it: pip install django-tasks-q[backport]"
+        )
     from django_tasks import exceptions, task_backends
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.base import (
@@ -87,12 +120,14 @@ __all__ = [
 
 
 def register_framework() -> None:
-    """Make the framework's own system checks and log receivers active.
+    """Make the framework's own log receivers active, and leave its system check to ours.
 
-    Django registers them when django.tasks is imported, the backport in an app that need not be installed.
+    Django registers both when django.tasks is imported, the backport in an app that need not be installed. With one
+    backend that cannot be imported, the framework's check ends every command with a traceback: `checks` does the same
+    for each backend apart.
     """
-    import_module(f"{FRAMEWORK}.checks")
     import_module(f"{FRAMEWORK}.signals")
+    registry.registered_checks.discard(import_module(f"{FRAMEWORK}.checks").check_tasks)
 
 
 def configured_aliases() -> dict[str, dict[str, Any]]:
@@ -115,7 +150,7 @@ class Audience:
         self._has_others = False
 
     def is_heard(self, *, failed: bool = False) -> bool:
-        """Say whether anybody would notice if the signal was not sent. failed: the log takes it for an error."""
+        """Return whether anybody would notice if the signal was not sent. failed: the log would call it an error."""
         if self.signal.receivers != self._known:
             self._known = list(self.signal.receivers)
             self._has_others = any(_is_another(entry[1]) for entry in self._known)

@@ -2,13 +2,14 @@
 
 import difflib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
+from .lifecycle import ResultStatus
 from .retries import Backoff, Exponential, make_backoff
 
 __all__ = [
@@ -25,13 +26,13 @@ __all__ = [
 
 NOTIFIERS = ("auto", "polling", "postgresql", "redis")
 DAY = 86_400.0
-# Seconds: a hundred years, which every clock and calendar can count.
+# Seconds: a hundred years, which every clock and calendar can represent.
 LONGEST = 36_525 * DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What TASKS[alias]["OPTIONS"] may hold. Times are seconds, or timedelta in the settings."""
+    """What TASKS[alias]["OPTIONS"] may contain. Times are seconds, or timedelta in the settings."""
 
     # Where the tables are; None asks the routers.
     database: str | None = None
@@ -44,34 +45,37 @@ class Options:
     statistics: bool = True
     statistics_ttl: float | None = 90 * DAY
 
-    # What scripts send to read the JSON API; None lets in staff alone.
+    # The token that scripts send to read the JSON API; None allows only staff.
     api_token: str | None = field(default=None, repr=False)
 
-    # Bounds of what a row may hold: bytes of JSON, errors kept with a job, characters of one traceback.
+    # Limits of a row: bytes of JSON, errors kept with a job, characters of one traceback.
     max_payload: int = 1_048_576
     max_errors: int = 20
     max_traceback: int = 32_768
 
-    # From which level on what a task logs is kept with its job, None for none of it; and how many bytes of each run.
+    # The lowest level of log lines that are kept with a job, None for none; and how many bytes of each run.
     capture_logs: str | None = "INFO"
     max_logs: int = 65_536
 
-    # Defaults of every task of this backend; a task's own options win.
+    # Whether enqueue() refuses arguments that the task's function does not take.
+    check_arguments: bool = True
+
+    # Defaults for every task of this backend; a task's own options override them.
     max_attempts: int = 1
     backoff: Backoff = Exponential()
     timeout: float | None = None
     soft_timeout: float | None = None
     store_result: bool = True
 
-    # How long a running job that was cancelled may take to end before its process is killed.
+    # How long a cancelled job may take to end before its process is killed.
     cancel_grace: float = 10.0
-    # How often a job may end with its process before it is FAILED.
+    # How often a job may be lost with its process before it is FAILED.
     max_losses: int = 3
-    # How long a job may wait for a worker that knows its task, and how often one looks.
+    # How long a job may wait for a worker that knows its task, and how often workers look.
     unknown_task_grace: float = 3_600.0
     unknown_task_delay: float = 10.0
 
-    # How often a worker reports, and when the others take it for dead.
+    # How often a worker reports, and when the others presume it dead.
     heartbeat_interval: float = 2.0
     rescue_after: float = 15.0
 
@@ -80,13 +84,23 @@ class Options:
     redis_cache: str = "default"
     poll_interval: float | None = None
 
+    # Where tasks are: modules or packages, named relative to each installed app.
+    modules: tuple[str, ...] = ("tasks",)
+
+    # Dotted paths of subclasses of middleware.Middleware, the outermost first.
+    middleware: tuple[str, ...] = ()
+
     # Periodic jobs: name to {"task": ..., "cron": ...}; see schedules.declaring.
-    schedules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    schedules: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def ttl(self, status: str) -> float | None:
+        """Return how many seconds a result of this status is kept; None for ever."""
+        return self.failure_ttl if status == ResultStatus.FAILED else self.result_ttl
 
 
 @dataclass(frozen=True, slots=True)
 class OptionProblem:
-    """One thing wrong with OPTIONS. `unknown` tells a key that does not exist from a value that does not fit."""
+    """One problem in OPTIONS. `unknown`: the key does not exist; otherwise its value is invalid."""
 
     key: str
     message: str
@@ -109,16 +123,16 @@ _SECONDS = {
     "rescue_after": (1.0, False),
     "poll_interval": (0.01, True),
 }
-# What no message shows.
+# Options that no message shows.
 SECRETS = {"api_token"}
 SHORTEST_TOKEN = 20
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-# The least, and the most that the databases can count to.
+# The least, and the most that the databases can store.
 _COUNTS = {
     "max_payload": (1_024, 2**31 - 1),
     "max_errors": (1, 2**31 - 1),
     "max_traceback": (200, 2**31 - 1),
-    # With all that escaping adds, it fits into one statement.
+    # Even with escaping, it fits into one statement.
     "max_logs": (1_024, 2**20),
     "max_attempts": (0, 2**31 - 1),
     "max_losses": (1, 2**15 - 1),
@@ -133,7 +147,7 @@ def read_options(alias: str, given: Mapping[str, Any]) -> Options:
 
 
 def find_problems(given: Any) -> Iterator[OptionProblem]:
-    """Yield everything that is wrong with OPTIONS."""
+    """Yield all problems in OPTIONS."""
     if not isinstance(given, Mapping):
         yield OptionProblem("OPTIONS", f"OPTIONS is {given!r:.80}.", "It must be a dict.")
         return
@@ -141,7 +155,7 @@ def find_problems(given: Any) -> Iterator[OptionProblem]:
         if key not in NAMES:
             yield _unknown(key)
         elif message := _invalid(key, value):
-            yield OptionProblem(key, f"{key} is {value!r}." if key not in SECRETS else f"{key} does not fit.", message)
+            yield OptionProblem(key, f"{key} is {value!r}." if key not in SECRETS else f"{key} is invalid.", message)
     if not any(True for key in ("heartbeat_interval", "rescue_after") if key in given and _invalid(key, given[key])):
         yield from _contradictions(given)
 
@@ -153,7 +167,7 @@ def _contradictions(given: Mapping[str, Any]) -> Iterator[OptionProblem]:
         yield OptionProblem(
             "rescue_after",
             f"rescue_after ({rescue:g} s) is less than three times heartbeat_interval ({beat:g} s).",
-            "A worker that misses one beat would be taken for dead: raise the one or lower the other.",
+            "A worker that misses one beat would be presumed dead: raise the one or lower the other.",
         )
 
 
@@ -164,29 +178,17 @@ def _unknown(key: str) -> OptionProblem:
 
 
 def _invalid(key: str, value: Any) -> str | None:
-    """Return what the value must be, or None where it is."""
+    """Return what the value must be, or None if it is valid."""
     if key in _SECONDS:
         return _invalid_seconds(value, *_SECONDS[key])
     if key in _COUNTS:
         least, most = _COUNTS[key]
         good = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
         return None if good else f"It must be a whole number from {least} to {most}."
-    if key in ("store_result", "statistics"):
-        return None if isinstance(value, bool) else "It must be True or False."
-    if key == "api_token":
-        good = value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN and value.isascii())
-        return None if good else f"It must be a text of at least {SHORTEST_TOKEN} ASCII characters, or None."
-    if key == "notifier":
-        return None if value in NOTIFIERS else f"It must be one of {', '.join(NOTIFIERS)}."
-    if key == "capture_logs":
-        return None if value is None or _is_level(value) else f"It must be one of {', '.join(_LEVELS)}, or None."
     if key == "backoff":
         return _invalid_backoff(value)
-    if key == "schedules":
-        return None if _is_table(value) else 'It must be {name: {"task": ..., "cron": ...}}.'
-    if key == "database" and value is None:
-        return None
-    return None if isinstance(value, str) and value else "It must be the alias of one."
+    fits, message = _RULES[key]
+    return None if fits(value) else message
 
 
 def _invalid_seconds(value: Any, least: float, may_be_none: bool) -> str | None:
@@ -200,7 +202,7 @@ def _invalid_seconds(value: Any, least: float, may_be_none: bool) -> str | None:
     )
 
 
-def _invalid_backoff(value: Any) -> str | None:
+def _invalid_backoff(value: object) -> str | None:
     try:
         make_backoff(value)
     except TypeError as error:
@@ -208,25 +210,69 @@ def _invalid_backoff(value: Any) -> str | None:
     return None
 
 
-def _is_level(value: Any) -> bool:
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_alias(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_token(value: object) -> bool:
+    return value is None or (isinstance(value, str) and len(value) >= SHORTEST_TOKEN and value.isascii())
+
+
+def _is_level(value: object) -> bool:
     # A project may have added some of its own.
-    return isinstance(value, str) and value != "NOTSET" and value in logging.getLevelNamesMapping()
+    return value is None or (isinstance(value, str) and value != "NOTSET" and value in logging.getLevelNamesMapping())
 
 
-def _is_table(value: Any) -> bool:
+def _are_modules(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(name, str) and all(part.isidentifier() for part in name.split(".")) for name in value
+    )
+
+
+def _are_paths(value: Any) -> bool:
+    return _are_modules(value) and all("." in path for path in value)
+
+
+def _is_table(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(name, str) and isinstance(item, Mapping) for name, item in value.items()
     )
 
 
+_FLAG, _ALIAS = (_is_flag, "It must be True or False."), (_is_alias, "It must be the alias of a database.")
+# For every other option: whether a value is valid, and what it must be.
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "store_result": _FLAG,
+    "statistics": _FLAG,
+    "check_arguments": _FLAG,
+    "api_token": (_is_token, f"It must be a text of at least {SHORTEST_TOKEN} ASCII characters, or None."),
+    "notifier": (lambda value: value in NOTIFIERS, f"It must be one of {', '.join(NOTIFIERS)}."),
+    "redis_cache": _ALIAS,
+    "database": (lambda value: value is None or _is_alias(value), _ALIAS[1]),
+    "capture_logs": (_is_level, f"It must be one of {', '.join(_LEVELS)}, or None."),
+    "schedules": (_is_table, 'It must be {name: {"task": ..., "cron": ...}}.'),
+    "modules": (
+        _are_modules,
+        'It must be a list of names relative to each app, such as ["tasks", "jobs.nightly"].',
+    ),
+    "middleware": (_are_paths, 'It must be a list of dotted paths, such as ["shop.middleware.RequestId"].'),
+}
+
+
 def _convert(key: str, value: Any) -> Any:
     if key in _SECONDS and value is not None:
         return to_seconds(value)
+    if key in ("modules", "middleware"):
+        return tuple(value)
     return make_backoff(value) if key == "backoff" else value
 
 
 def is_seconds(value: Any) -> bool:
-    """Say whether a value is a time, not before now and within a hundred years."""
+    """Return whether a value is a time, not negative and within a hundred years."""
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     return isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= LONGEST
 

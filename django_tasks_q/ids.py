@@ -13,7 +13,7 @@ _last = 0
 
 
 def uuid7() -> uuid.UUID:
-    """Return a UUIDv7 that is greater than every one this process made before.
+    """Return a UUIDv7 that is greater than all that this process made before.
 
     48 bits of Unix time in milliseconds, 12 bits of its fraction, 62 random bits.
     """
@@ -34,13 +34,13 @@ def _renew_lock() -> None:
     _lock = threading.Lock()
 
 
-# Another thread may hold the lock at the moment of a fork.
+# Another thread may hold the lock during a fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
 def first_id_at(moment: datetime) -> uuid.UUID:
-    """Return the smallest UUIDv7 of a moment."""
+    """Return the smallest UUIDv7 of a datetime."""
     milliseconds = max(0, int(moment.timestamp() * 1_000))
     return uuid.UUID(int=milliseconds << 80 | 0x7 << 76 | 0x2 << 62)
 

@@ -8,23 +8,28 @@ A job is in exactly one of two tables until it is pruned: live in Job, then in t
         ▼         │  └── rescue ────┤   its worker is gone: the loss is counted
     SCHEDULED ────┘                 │
         ▲                           │
-        └────────────── retry ──────┘   after an error; straight to READY where there is no wait
+        └────────────── retry ──────┘   after an error; straight to READY if there is no wait
     WAITING: for other jobs, or for a slot of a limit; then READY
 
     cancel:  WAITING, SCHEDULED, READY ──► CANCELLED                            (Result)
              RUNNING: its task is told, then killed; ──► CANCELLED unless it succeeds
+    ignore:  RUNNING, by its own task ──► CANCELLED
     requeue: any Result ──► READY, under the same id
     prune:   deletes Results
 """
+
+from enum import StrEnum
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 __all__ = [
+    "ALIVE",
     "DEP14_STATUS",
     "FINAL_STATUSES",
     "SUCCESSFUL",
+    "Ending",
     "JobStatus",
     "ResultStatus",
     "WorkerRequest",
@@ -45,6 +50,74 @@ class ResultStatus(TextChoices):
     CANCELLED = "CANCELLED", _("Cancelled")
 
 
+FAILURE, LOSS, UNCHARGED, UNANNOUNCED = "failure", "loss", "uncharged", "unannounced"
+
+
+class Ending(StrEnum):
+    """How a run of a job ended, or why a claimed job did not begin. Whether it runs again is in the job's new status.
+
+    is_failure: it counts against max_attempts. is_loss: it counts against max_losses. is_charged: it counts as an
+    attempt. was_announced: the process that ran it was still there to announce the end.
+    """
+
+    is_failure: bool
+    is_loss: bool
+    is_charged: bool
+    was_announced: bool
+
+    def __new__(cls, value: str, *marks: str) -> "Ending":
+        ending = str.__new__(cls, value)
+        ending._value_ = value
+        # Plain attributes: the hot path reads them, and a property is a call.
+        ending.is_failure = FAILURE in marks
+        ending.is_loss = LOSS in marks
+        ending.is_charged = UNCHARGED not in marks
+        ending.was_announced = UNANNOUNCED not in marks
+        return ending
+
+    SUCCESS = "success"
+    ERROR = "error", FAILURE
+    SOFT_TIMEOUT = "soft_timeout", FAILURE
+    # The task was interrupted because its job is to be cancelled.
+    CANCELLED = "cancelled"
+    # The task has raised Ignore, or Reject(requeue=True).
+    IGNORED = "ignored"
+    REJECTED = "rejected", UNCHARGED
+    # The row is damaged.
+    CORRUPT = "corrupt", FAILURE
+    # The worker does not know the task: the job waits for one that does, and fails if none comes.
+    PARKED = "parked", UNCHARGED
+    UNKNOWN_TASK = "unknown_task", FAILURE
+    # The job belongs to another worker now: nothing is recorded.
+    SUPERSEDED = "superseded"
+    # The process was killed: at the hard time limit, because of a cancellation, for its size.
+    TIMEOUT = "timeout", FAILURE, UNANNOUNCED
+    CANCEL_KILLED = "cancel_killed", UNANNOUNCED
+    OUT_OF_MEMORY = "out_of_memory", LOSS, UNANNOUNCED
+    # The process has died.
+    LOST = "lost", LOSS, UNANNOUNCED
+    # The worker had to stop.
+    STOPPED = "stopped", UNCHARGED
+    # It has not begun; or is not known to have begun, and its worker was lost.
+    RELEASED = "released", UNCHARGED
+    DISPLACED = "displaced", UNCHARGED
+    # It was too late to begin.
+    EXPIRED = "expired", UNCHARGED
+
+    @property
+    def kind(self) -> str:
+        """The "kind" of its entry in Job.errors."""
+        return _STORED_AS.get(self, self).value
+
+
+_STORED_AS = {
+    Ending.CORRUPT: Ending.ERROR,
+    Ending.UNKNOWN_TASK: Ending.PARKED,
+    Ending.CANCEL_KILLED: Ending.CANCELLED,
+    Ending.OUT_OF_MEMORY: Ending.LOST,
+}
+
+
 class WorkerStatus(TextChoices):
     ONLINE = "ONLINE", _("Online")
     DRAINING = "DRAINING", _("Draining")
@@ -52,8 +125,12 @@ class WorkerStatus(TextChoices):
     LOST = "LOST", _("Lost")
 
 
+# Those of a worker that others take to be running, as long as it reports.
+ALIVE = (WorkerStatus.ONLINE, WorkerStatus.DRAINING)
+
+
 class WorkerRequest(TextChoices):
-    """What an operator may want of a worker: to end when its jobs have, or now."""
+    """What an operator may ask of a worker: to exit when its jobs have finished, or now."""
 
     DRAIN = "DRAIN", _("Drain")
     STOP = "STOP", _("Stop")
@@ -74,7 +151,7 @@ class ScheduleOrigin(TextChoices):
 
 
 class CatchUp(TextChoices):
-    """What is done about slots that nobody was there to fire."""
+    """What is done about slots that no worker was there to fire."""
 
     NONE = "none", _("None of them")
     LATEST = "latest", _("The latest one")
@@ -82,7 +159,7 @@ class CatchUp(TextChoices):
 
 
 class Overlap(TextChoices):
-    """What is done where the schedule's last job has not finished at the next slot."""
+    """What is done if the schedule's last job has not finished at the next slot."""
 
     ALLOW = "allow", _("Run beside it")
     SKIP = "skip", _("Skip the slot")
@@ -90,7 +167,7 @@ class Overlap(TextChoices):
 
 
 class RunStatus(TextChoices):
-    """What became of a slot of a schedule."""
+    """What happened to a slot of a schedule."""
 
     ENQUEUED = "ENQUEUED", _("Enqueued")
     MANUAL = "MANUAL", _("Run by an operator")
@@ -98,7 +175,7 @@ class RunStatus(TextChoices):
     MISSED = "MISSED", _("Missed")
 
 
-# As text: the hash and the text of a member of an enum are Python code, which the hot path does without.
+# As text: an enum member's hash and text run Python code, which the hot path avoids.
 SUCCESSFUL = ResultStatus.SUCCESSFUL.value
 FINAL_STATUSES = frozenset(str(status) for status in ResultStatus)
 

@@ -1,32 +1,40 @@
-"""What may be stored: JSON that every supported database keeps and gives back unchanged."""
+"""What may be stored: JSON that every supported database stores and returns unchanged."""
 
 import json
 import math
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 from typing import Any
 
-from .exceptions import PayloadTooLarge, UnserializableError
+from django.utils.functional import Promise
 
-__all__ = ["NOTHING", "dump_arguments", "dump_return_value", "dump_value", "is_storable"]
+from .exceptions import PayloadTooLarge, UndecodableBytes, UnserializableError
 
-# MySQL keeps JSON integers in 64 bits and turns larger ones into floating point.
+__all__ = ["NOTHING", "clean_bytes", "clean_text", "dump_arguments", "dump_return_value", "dump_value", "is_storable"]
+
+# MySQL stores JSON integers in 64 bits and converts larger ones to floating point.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
-# MariaDB takes nothing for JSON that is deeper than 31 levels; the list of the arguments is one of them.
+# MariaDB accepts no JSON deeper than 31 levels; the list of the arguments is one of them.
 DEEPEST = 30
 NAMED = "the keyword arguments"
-# What most tasks return, as JSON.
+# The return value of most tasks, as JSON.
 NOTHING = "null"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
-def dump_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], max_bytes: int) -> tuple[str, str]:
+def dump_arguments(args: Sequence[object], kwargs: Mapping[str, object], max_bytes: int) -> tuple[str, str]:
     """Return the arguments of a call as JSON.
 
-    max_bytes: how large the two may be together.
+    max_bytes: the maximum size of both together.
 
-    Raise UnserializableError naming the argument that cannot be stored, PayloadTooLarge where they are too large.
+    Raise UnserializableError naming the argument that cannot be stored, PayloadTooLarge if they are too large.
     """
     if not args and not kwargs:
         return "[]", "{}"
@@ -38,7 +46,7 @@ def dump_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], max_bytes: in
     return stored_args, stored_kwargs
 
 
-def dump_value(value: Any, name: str, max_bytes: int) -> str:
+def dump_value(value: object, name: str, max_bytes: int) -> str:
     """Return one value as JSON. Raise UnserializableError or PayloadTooLarge, calling the value `name`."""
     stored = _ENCODER.encode(_read(value, name))
     if (size := len(stored.encode())) > max_bytes:
@@ -46,13 +54,19 @@ def dump_value(value: Any, name: str, max_bytes: int) -> str:
     return stored
 
 
-def dump_return_value(value: Any, max_bytes: int) -> str:
-    """Return what a task returned as JSON. Raise UnserializableError or PayloadTooLarge."""
-    return NOTHING if value is None else dump_value(value, "the return value", max_bytes)
+def dump_return_value(value: object, max_bytes: int) -> str:
+    """Return a task's return value as JSON. Raise UnserializableError or PayloadTooLarge, marked as returned."""
+    if value is None:
+        return NOTHING
+    try:
+        return dump_value(value, "the return value", max_bytes)
+    except UnserializableError as error:
+        error.is_returned = True
+        raise
 
 
 def _check_size(
-    args: Sequence[Any], kwargs: Mapping[str, Any], stored_args: str, stored_kwargs: str, max_bytes: int
+    args: Sequence[object], kwargs: Mapping[str, object], stored_args: str, stored_kwargs: str, max_bytes: int
 ) -> None:
     size = len(stored_args.encode()) + len(stored_kwargs.encode())
     if size <= max_bytes:
@@ -71,8 +85,8 @@ def _too_large(name: str, size: int, max_bytes: int) -> str:
     )
 
 
-def _read(value: Any, name: str, check: Callable[[Any, str], Any] | None = None) -> Any:
-    """Check a value. An object of the caller's own may also fail in its own way when it is looked at."""
+def _read(value: object, name: str, check: Callable[[Any, str], Any] | None = None) -> Any:
+    """Check a value. A caller's own object may raise errors of its own when inspected."""
     try:
         return (check or _checked)(value, name)
     except UnserializableError:
@@ -84,7 +98,7 @@ def _read(value: Any, name: str, check: Callable[[Any, str], Any] | None = None)
 
 
 def _checked(value: Any, name: str, depth: int = 0) -> Any:
-    """Return the value in JSON's own types. Raise UnserializableError where it has none."""
+    """Return the value in JSON's types. Raise UnserializableError if that is impossible."""
     kind = type(value)
     if kind is bool or value is None:
         return value
@@ -105,13 +119,23 @@ def _checked(value: Any, name: str, depth: int = 0) -> Any:
         return _distinct(made, value, name)
     if isinstance(value, Sequence) and not isinstance(value, bytearray | memoryview | range):
         return [_checked(item, f"{name}[{index}]", depth + 1) for index, item in enumerate(value)]
-    # As Django's own check of arguments begins, so that what looks for that finds it here.
+    # Begins like the message of Django's own check, so that code that looks for it finds it here.
     raise UnserializableError(f"Unsupported type: {_unsupported(value, name)}")
 
 
 def is_storable(text: str) -> bool:
-    """Say whether every database can hold a text: without U+0000 and lone surrogates."""
+    """Return whether every database can store a text: without U+0000 and lone surrogates."""
     return not _UNSTORABLE.search(text)
+
+
+def clean_text(text: str) -> str:
+    """Return a text that every database can store: what none of them can is replaced."""
+    return clean_bytes(text).decode()
+
+
+def clean_bytes(text: str) -> bytes:
+    """Return what clean_text() does, as UTF-8."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace")
 
 
 def _checked_text(value: str, name: str) -> str:
@@ -127,7 +151,7 @@ def _checked_text(value: str, name: str) -> str:
                 f"{name} contains the lone surrogate U+{ord(found[0]):04X} at position {found.start()}, "
                 "which is not text in UTF-8. Decode the source with the right encoding or errors='replace'."
             )
-    # Not str(value): an enum with text for its values has another answer.
+    # Not str(value): an enum with text values returns something else.
     return str.__str__(value)
 
 
@@ -149,13 +173,14 @@ def _checked_bytes(value: bytes, name: str) -> str:
     try:
         return _checked_text(value.decode(), name)
     except UnicodeDecodeError as error:
-        raise UnserializableError(
-            f"{name} is bytes that are not UTF-8 ({error.reason} at position {error.start}). "
+        # Begins like the message of Django's own check.
+        raise UndecodableBytes(
+            f"Unsupported value: {name} is bytes that are not UTF-8 ({error.reason} at position {error.start}). "
             "Encode them as text, for example with base64."
         ) from None
 
 
-def _checked_key(key: Any, name: str) -> str:
+def _checked_key(key: object, name: str) -> str:
     if not isinstance(key, str):
         raise UnserializableError(
             f"{name} has the key {key!r} of type {type(key).__name__}; JSON has only text keys, "
@@ -164,18 +189,35 @@ def _checked_key(key: Any, name: str) -> str:
     return _checked_text(key, f"A key of {name}")
 
 
-def _distinct(made: dict[str, Any], value: Mapping[Any, Any], name: str) -> dict[str, Any]:
+def _distinct(made: dict[str, object], value: Mapping[Any, Any], name: str) -> dict[str, object]:
     if len(made) != len(value):
         raise UnserializableError(f"{name} has two keys that are the same text; JSON can hold only one of them.")
     return made
 
 
-def _unsupported(value: Any, name: str) -> str:
+def _unsupported(value: object, name: str) -> str:
     kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     if hasattr(value, "_meta") and hasattr(value, "pk"):
         return f"{name} is a model instance ({kind}), which is not JSON. Pass its primary key and load it in the task."
+    return f"{name} is a {kind}, which is not JSON. {_instead(value)}"
+
+
+def _instead(value: object) -> str:
+    """Return what to pass in place of a value."""
+    if isinstance(value, uuid.UUID | Decimal | Fraction | os.PathLike | Promise):
+        return "Pass str(value)."
+    if isinstance(value, Enum):
+        return "Pass value.value."
+    if isinstance(value, timedelta):
+        return "Pass value.total_seconds()."
+    if isinstance(value, bytearray | memoryview):
+        return "Encode its bytes as text, for example with base64."
     if isinstance(value, set | frozenset):
-        return f"{name} is a {kind}, which is not JSON. Pass sorted(value) or list(value)."
+        return "Pass sorted(value) or list(value)."
     if hasattr(value, "isoformat"):
-        return f"{name} is a {kind}, which is not JSON. Pass value.isoformat()."
-    return f"{name} is a {kind}, which is not JSON. Pass text, numbers, booleans, None, lists or dicts of them."
+        return "Pass value.isoformat()."
+    if hasattr(value, "values_list"):
+        return 'Pass the primary keys: list(value.values_list("pk", flat=True)).'
+    if isinstance(value, Iterable):
+        return "Pass list(value), if what is in it is JSON."
+    return "Pass text, numbers, booleans, None, lists or dicts of them."

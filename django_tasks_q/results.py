@@ -1,19 +1,19 @@
-"""DEP 14's TaskResult, read from a row or from what a worker was handed."""
+"""DEP 14's TaskResult, read from a row or from a worker's frame."""
 
 import asyncio
-import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connections
+from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
+from .absent import absent_task
 from .compat import (
     TASK_REFRESH_ATTRS,
     BaseTask,
@@ -24,9 +24,11 @@ from .compat import (
     TaskResultStatus,
     task_backends,
 )
-from .exceptions import CorruptJob
-from .lifecycle import DEP14_STATUS
-from .task import Task, declared_task, load_options, varied
+from .exceptions import CorruptJob, UnknownTask
+from .lifecycle import DEP14_STATUS, ResultStatus
+from .task import Task, declared_task, varied
+from .task_options import load_options
+from .waiting import EndlessnessWatch, pauses, timeout_message
 
 __all__ = [
     "Context",
@@ -37,24 +39,28 @@ __all__ = [
     "progress_of",
     "refuse_corrupt",
     "result_from_row",
+    "result_of_any_task",
     "running_job",
     "task_error",
     "task_from_row",
     "worker_ids",
 ]
 
-# The id of the job that runs here: what is enqueued meanwhile has it for a parent.
+# The id of the job that is running here: jobs enqueued meanwhile have it as their parent.
 running_job: ContextVar[str | None] = ContextVar("running_job", default=None)
-FIRST_POLL, LONGEST_POLL = 0.005, 0.5
 COLUMNS = {"args": list, "kwargs": dict, "options": dict, "metadata": dict, "errors": list}
+# What our results have in addition to the framework's, and its value for other backends.
+OWN_ATTRS = {"progress": None, "reason": "", "is_cancelled": False}
 # A damaged counter must not become a list of millions.
 MOST_ATTEMPTS = 10_000
 # MySQL keeps JSON integers in 64 bits.
 LARGEST_NUMBER = 2**63 - 1
+# What the task returns.
+R = TypeVar("R", covariant=True)
 
 
 class Progress(NamedTuple):
-    """How far a task said that it was. at: when it did."""
+    """The progress that a task reported. at: when it did."""
 
     done: float
     total: float | None
@@ -63,16 +69,33 @@ class Progress(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TasksQResult(TaskResult):
-    """A TaskResult that one can wait for, and cancel.
+class TasksQResult(TaskResult, Generic[R]):
+    """A TaskResult that you can wait for, and cancel.
 
-    progress: what the task last said with context.progress(), None where it has said nothing.
+    progress: what the task last reported with context.progress(), None if nothing. reason: why the job waits, or how
+    it ended, as text: "Cancelled by ann", "OSError: no route to host". is_cancelled: whether it ended because it was
+    cancelled. Its status is FAILED then, since the framework has no other one, and errors is empty if it had not
+    begun.
     """
 
     progress: Progress | None = field(default=None, compare=False)
+    reason: str = field(default="", compare=False)
+    is_cancelled: bool = field(default=False, compare=False)
+
+    @property
+    def return_value(self) -> R:
+        """What the task returned. Raise ValueError if it has not succeeded."""
+        if self.is_cancelled:
+            raise ValueError(f"Task was cancelled: {self.reason}" if self.reason else "Task was cancelled.")
+        # As with __post_init__ of tasks: super() does not know a slotted dataclass.
+        returned: R = vars(TaskResult)["return_value"].__get__(self)
+        return returned
+
+    if TYPE_CHECKING:
+        task: Task[..., R]
 
     def refresh(self) -> None:
-        """Read again what may have changed. Raise TaskResultDoesNotExist where the result has been pruned."""
+        """Read again what may have changed. Raise TaskResultDoesNotExist if the result has been pruned."""
         self._take(self.task.get_backend().get_result(self.id))
 
     async def arefresh(self) -> None:
@@ -80,13 +103,13 @@ class TasksQResult(TaskResult):
         self._take(await self.task.get_backend().aget_result(self.id))
 
     def _take(self, fresh: TaskResult) -> None:
-        for name in (*TASK_REFRESH_ATTRS, "progress"):
-            object.__setattr__(self, name, getattr(fresh, name, None))
+        for name in TASK_REFRESH_ATTRS | OWN_ATTRS.keys():
+            object.__setattr__(self, name, getattr(fresh, name, OWN_ATTRS.get(name)))
 
     def cancel(self, *, by: str = "") -> bool:
-        """Cancel the job: at once where it has not started, else ask it to stop. Return False where it has finished.
+        """Cancel the job: at once if it has not started, otherwise ask it to stop. Return False if it has finished.
 
-        by: who wishes it, in words; it is kept in the reason. This result stays as it is until it is refreshed.
+        by: who cancels it, as text; it is recorded in the reason. This result does not change until it is refreshed.
         """
         cancelled: bool = task_backends[self.backend].cancel(self.id, by=by)
         return cancelled
@@ -96,48 +119,42 @@ class TasksQResult(TaskResult):
         return bool(await sync_to_async(self.cancel)(by=by))
 
     def __post_init__(self) -> None:
-        """Leave the arguments as they are: those of a row were JSON already. The framework would copy them."""
+        """Leave the arguments unchanged: those of a row were already JSON. The framework would copy them."""
 
-    def wait(self, timeout: float | None = None) -> "TasksQResult":
+    def wait(self, timeout: float | None = None) -> Self:
         """Wait until the job has finished; return this result, refreshed.
 
-        timeout: seconds; None waits for ever. Raise TimeoutError where the job has not finished by then.
+        timeout: seconds; None waits for ever. Raise TimeoutError if the job has not finished by then, EndlessWait if
+        it is certain that a wait without a timeout would never end: inside the transaction that has enqueued it.
         """
-        for pause in self._pauses(timeout):
+        watch = EndlessnessWatch(self) if timeout is None else None
+        for pause in pauses(timeout):
             time.sleep(pause)
-            self.refresh()
-        return self
+            try:
+                if self._has_finished(watch):
+                    return self
+            except SynchronousOnlyOperation as error:
+                raise SynchronousOnlyOperation(f"{error} In async code: await result.await_result(...).") from error
+        raise TimeoutError(timeout_message(self, timeout))
 
-    async def await_result(self, timeout: float | None = None) -> "TasksQResult":
+    async def await_result(self, timeout: float | None = None) -> Self:
         """See wait()."""
-        for pause in self._pauses(timeout):
+        watch = EndlessnessWatch(self) if timeout is None else None
+        for pause in pauses(timeout):
             await asyncio.sleep(pause)
-            await self.arefresh()
-        return self
+            if await sync_to_async(self._has_finished)(watch):
+                return self
+        raise TimeoutError(await sync_to_async(timeout_message)(self, timeout))
 
-    def _pauses(self, timeout: float | None) -> Iterator[float]:
-        """Yield how long to sleep before each look, until the job has finished."""
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        pause = 0.0
-        while True:
-            # Reckoned before the look: whoever stood still in between looks once more.
-            is_last = time.monotonic() + pause >= deadline
-            yield pause
-            if self.is_finished:
-                return
-            if is_last:
-                raise TimeoutError(self._timeout_message(timeout))
-            pause = max(0.0, min(max(FIRST_POLL, pause * 1.5), LONGEST_POLL, deadline - time.monotonic()))
-
-    def _timeout_message(self, timeout: float | None) -> str:
-        message = f"Job {self.id} ({self.task.module_path}) is still {self.status} after {timeout:g} s."
-        if any(connection.in_atomic_block for connection in connections.all(initialized_only=True)):
-            message += " A job that was enqueued in a transaction does not run before that transaction is committed."
-        return message
+    def _has_finished(self, watch: EndlessnessWatch | None) -> bool:
+        self.refresh()
+        if watch is not None and not self.is_finished:
+            watch.look()
+        return bool(self.is_finished)
 
 
 class RunControl(Protocol):
-    """What the process that runs a task knows of the run, and can tell of it."""
+    """What the process that runs a task knows about the run, and can report."""
 
     @property
     def is_cancelled(self) -> bool: ...
@@ -147,9 +164,9 @@ class RunControl(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context(TaskContext):
-    """What a task with takes_context=True receives first.
+    """The first argument of a task with takes_context=True.
 
-    attempt: the number of this run, from 1. id: the job's. metadata: what was given with the task or the call.
+    attempt: the number of this run, from 1. id: the job's. metadata: that of the task and the call.
     """
 
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -157,15 +174,15 @@ class Context(TaskContext):
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether somebody has cancelled the job while it runs; costs nothing to ask."""
+        """Whether the job has been cancelled while it runs; costs nothing to check."""
         return self.control is not None and self.control.is_cancelled
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Say how far the task is: seen in the admin, and by result.progress.
+        """Report the task's progress: shown in the admin, and by result.progress.
 
-        done, total: in any unit, total None where it is not known. message: up to 500 characters. It may be called as
-        often as one likes: it is sent twice a second at most, and the last one always. Raise TypeError or ValueError
-        for what is no number.
+        done, total: in any unit, total None if it is unknown. message: up to 500 characters. Call it as often as you
+        like: it is sent twice a second at most, and the last report always. Raise TypeError or ValueError for values
+        that are not numbers.
         """
         for name, value in (("done", done), ("total", total)):
             _check_number(name, value)
@@ -177,15 +194,16 @@ class Context(TaskContext):
         return str(self.task_result.id)
 
 
-def result_from_row(row: Any, task: BaseTask | None = None) -> TasksQResult:
-    """Return the TaskResult of a Job, a Result, or whatever has their attributes.
+def result_from_row(row: Any, task: BaseTask | None = None) -> TasksQResult[Any]:
+    """Return the TaskResult of a Job, a Result, or any object with their attributes.
 
-    task: the row's task, where it is known. Raise UnknownTask where this process cannot import it, CorruptJob where
-    the row cannot be a call.
+    task: the row's task, if known. Raise UnknownTask if this process cannot import it, CorruptJob if the row is not a
+    valid call.
     """
     status = TaskResultStatus[DEP14_STATUS[row.status]]
-    result = TasksQResult(
-        task=task or task_from_row(row),
+    known: Any = task or task_from_row(row)
+    result: TasksQResult[Any] = TasksQResult(
+        task=known,
         id=str(row.id),
         status=status,
         enqueued_at=row.enqueued_at,
@@ -198,14 +216,24 @@ def result_from_row(row: Any, task: BaseTask | None = None) -> TasksQResult:
         errors=[task_error(entry) for entry in row.errors],
         worker_ids=worker_ids(row),
         progress=progress_of(row),
+        reason=getattr(row, "reason", ""),
+        is_cancelled=row.status == ResultStatus.CANCELLED,
     )
     if status == TaskResultStatus.SUCCESSFUL:
         object.__setattr__(result, "_return_value", row.return_value)
     return result
 
 
+def result_of_any_task(row: Any) -> TasksQResult[Any]:
+    """Return the TaskResult of a row even if its task is gone or renamed. Raise CorruptJob."""
+    try:
+        return result_from_row(row)
+    except UnknownTask:
+        return result_from_row(row, absent_task(row))
+
+
 def progress_of(row: Any) -> Progress | None:
-    """Return what the task of a row last said of how far it is, None where it has not, or where that was damaged."""
+    """Return the progress that a row's task last reported, None if it has reported none, or if that is damaged."""
     said = getattr(row, "progress", None)
     try:
         return None if said is None else _load_progress(**said)
@@ -234,12 +262,12 @@ def task_error(entry: Mapping[str, Any]) -> TaskError:
 
 
 def worker_ids(row: Any) -> list[str]:
-    """Return the worker of each attempt: those that failed stand with their errors, the last one in the row."""
+    """Return the worker of each attempt: those that failed are in their errors, the last one in the row."""
     if row.attempt == 1 and not row.errors:
         return [row.worker_id or ""]
     ids = [entry.get("worker") or "" for entry in row.errors if entry.get("attempt", 0) < row.attempt]
     if row.attempt > len(ids):
-        # Errors are bounded in number: the oldest workers may be forgotten, their attempts are not.
+        # Errors are limited in number: the oldest workers may be forgotten, their attempts are not.
         forgotten = min(row.attempt, MOST_ATTEMPTS) - 1 - len(ids)
         ids = [""] * forgotten + ids + [row.worker_id or _last_worker(row.errors)]
     return ids
@@ -270,7 +298,7 @@ def task_from_row(row: Any) -> BaseTask:
 
 
 def refuse_corrupt(row: Any) -> None:
-    """Raise CorruptJob where the JSON columns of a row cannot be a call of anything."""
+    """Raise CorruptJob if the JSON columns of a row are not a valid call."""
     for name, kind in COLUMNS.items():
         value = getattr(row, name)
         if not isinstance(value, kind):
@@ -279,11 +307,9 @@ def refuse_corrupt(row: Any) -> None:
         raise CorruptJob(f"The job's errors must be JSON dicts, but the row holds {row.errors!r:.80}.")
 
 
-def new_result(
-    job_id: str, task: BaseTask, enqueued_at: datetime, args: Sequence[Any], kwargs: Mapping[str, Any], alias: str
-) -> TasksQResult:
+def new_result(job_id: str, task: Any, enqueued_at: datetime, args: Any, kwargs: Any, alias: str) -> TasksQResult[Any]:
     """Return the result of a job that is about to be enqueued; it makes its own copy of the arguments."""
-    result = TasksQResult(
+    result: TasksQResult[Any] = TasksQResult(
         task=task,
         id=job_id,
         status=TaskResultStatus.READY,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .backend import backend_aliases
 from .compat import configured_aliases
 
 __all__ = ["TasksQRouter"]
@@ -10,9 +11,10 @@ APP = "django_tasks_q"
 
 
 class TasksQRouter:
-    """Sends this app's tables to the database that OPTIONS["database"] names, and nothing else there.
+    """Routes this app's tables to the database that OPTIONS["database"] names, and nothing else.
 
-    Where several backends name different databases, each gets the tables, and the admin shows the default backend's.
+    If several backends name different databases, each of those gets the tables, and the admin shows the default
+    backend's.
     """
 
     def db_for_read(self, model: Any, **hints: Any) -> str | None:
@@ -29,7 +31,7 @@ class TasksQRouter:
 
 
 def _databases() -> list[str]:
-    """Return the databases that backends name, the default backend's first."""
-    aliases = sorted(configured_aliases().items(), key=lambda item: item[0] != "default")
-    named = [(parameters.get("OPTIONS") or {}).get("database") for _, parameters in aliases]
+    """Return the databases that the backends name, the default backend's first."""
+    aliases = sorted(backend_aliases(), key=lambda alias: alias != "default")
+    named = [(configured_aliases()[alias].get("OPTIONS") or {}).get("database") for alias in aliases]
     return list(dict.fromkeys(name for name in named if name))

@@ -1,4 +1,4 @@
-"""Events of the worker, each sent once; logs, metrics and your own receivers listen.
+"""Events of the worker, each sent once, for logs, metrics and your own receivers.
 
 The sender is the class of the backend. They are sent by the supervisor, which owns the worker's only queue
 connection: a receiver must be quick and must not use that database. The framework's own three signals (task_enqueued,

@@ -1,12 +1,24 @@
 """The @task decorator and its options, the same on every supported Django."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    Unpack,
+    overload,
+)
+from uuid import UUID
 
-from django.db import transaction
+from asgiref.sync import sync_to_async
 from django.utils.module_loading import import_string
 
 from .compat import (
@@ -17,39 +29,37 @@ from .compat import (
     InvalidTask,
     task_backends,
 )
-from .conf import DEFAULTS, Options, is_seconds, to_seconds
-from .exceptions import CorruptJob, UnknownTask
-from .payloads import dump_value
-from .retries import Backoff, dump_backoff, load_backoff, make_backoff
+from .exceptions import UnknownTask
+from .habits import Habits
+from .retries import Backoff
+from .sending import enqueue_after_commit, enqueue_calls, read_call
+from .task_options import OPTION_NAMES, DecoratorSettings, TaskSettings, clean_options, dump_option
 
-__all__ = [
-    "EXPIRES_AT",
-    "OPTION_NAMES",
-    "Task",
-    "TaskOptions",
-    "enqueue_after_commit",
-    "load_options",
-    "overrides",
-    "resolve_options",
-    "task",
-    "varied",
-]
+if TYPE_CHECKING:
+    from .compat import TaskContext
+    from .results import Context, TasksQResult
 
-Seconds = float | timedelta
-# An option that a schedule gives its jobs: the moment, in ISO 8601, after which none begins any more.
-EXPIRES_AT = "expires_at"
+__all__ = ["Task", "declared_task", "overrides", "task", "varied"]
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+# The arguments of one call among many: by position, or by name.
+Arguments = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task(BaseTask):
+class Task(Habits, BaseTask, Generic[P, R]):
     """Django's Task with this package's options. None leaves the choice to the backend's OPTIONS.
+
+    Task[P, R] to a type checker: P are the parameters of the function, without the context, R is what it returns.
 
     max_attempts: how often the task may run; 1 means no retry, 0 means no limit.
     backoff: how long to wait between attempts: a policy of `retries`, seconds, or a sequence of seconds.
-    retry_on: the exceptions that are retried; all of Exception where there is none.
+    retry_on: the exceptions that are retried; every Exception if there is none.
+    dont_retry_on: exceptions to retry_on, such as subclasses of one in it.
     timeout: seconds or timedelta after which the process that runs the task is killed.
     soft_timeout: seconds or timedelta after which SoftTimeout is raised in the task.
-    metadata: JSON that stays with the job; context.metadata in the task.
+    metadata: JSON that is stored with the job; context.metadata in the task.
     atomic: run the task and record its completion in one transaction of the queue's database.
     store_result: keep the return value.
     """
@@ -57,6 +67,7 @@ class Task(BaseTask):
     max_attempts: int | None = None
     backoff: Backoff | None = None
     retry_on: tuple[type[BaseException], ...] | None = None
+    dont_retry_on: tuple[type[BaseException], ...] | None = None
     timeout: float | None = None
     soft_timeout: float | None = None
     metadata: Mapping[str, Any] | None = field(default=None, hash=False)
@@ -64,10 +75,21 @@ class Task(BaseTask):
     store_result: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, value in _clean_options({name: getattr(self, name) for name in OPTION_NAMES}).items():
+        for name, value in clean_options({name: getattr(self, name) for name in OPTION_NAMES}).items():
             object.__setattr__(self, name, value)
-        # A slotted dataclass is made twice; the cell of super() holds the first one before Python 3.14.
+        # A slotted dataclass is created twice; before Python 3.14 super() refers to the first one.
         BaseTask.__post_init__(self)
+
+    if TYPE_CHECKING:
+        # Inherited: the framework's own are not typed on every Django, and know nothing about our results.
+        func: Callable[..., Any]
+
+        def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TasksQResult[R]: ...
+        async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> TasksQResult[R]: ...
+        def call(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        async def acall(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        def get_result(self, result_id: str | UUID) -> TasksQResult[R]: ...
+        async def aget_result(self, result_id: str | UUID) -> TasksQResult[R]: ...
 
     def using(
         self,
@@ -76,86 +98,57 @@ class Task(BaseTask):
         queue_name: str | None = None,
         run_after: datetime | timedelta | None = None,
         backend: str | None = None,
-        **options: Any,
-    ) -> "Task":
+        **options: Unpack[TaskSettings],
+    ) -> Self:
         """Return a copy with other settings; None leaves one as it is. Raise TypeError for an unknown option."""
         if unknown := sorted(set(options) - set(OPTION_NAMES)):
             known = ", ".join(["priority", "queue_name", "run_after", "backend", *OPTION_NAMES])
             raise TypeError(f"using() got an unknown option {unknown[0]!r}. Options: {known}.")
-        given = {"priority": priority, "queue_name": queue_name, "run_after": run_after, "backend": backend, **options}
+        given: dict[str, Any] = {**options, "priority": priority, "queue_name": queue_name}
+        given |= {"run_after": run_after, "backend": backend}
         if given.get("metadata") and self.metadata:
-            given["metadata"] = {**self.metadata, **options["metadata"]}
+            given["metadata"] = {**self.metadata, **given["metadata"]}
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
-    def enqueue_on_commit(self, *args: Any, **kwargs: Any) -> None:
-        """Enqueue when the current transaction commits, or now where there is none.
+    def enqueue_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Enqueue when the current transaction commits, or now if there is none.
 
-        Enqueueing is part of the transaction anyway; this is for a task whose database is not the one you write to.
+        Enqueueing is part of the transaction anyway; use this if the queue is in another database than the one you
+        write to.
         """
         enqueue_after_commit(self, args, kwargs)
 
+    def enqueue_many(self, calls: Iterable[Arguments]) -> "list[TasksQResult[R]]":
+        """Enqueue one call for each item, and return their results in the same order: all are stored, or none.
 
-def enqueue_after_commit(task: BaseTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Enqueue a call once the current transaction commits, with any backend: the tests' may be Django's own."""
-    backend = task.get_backend()
-    if hasattr(backend, "enqueue_on_commit"):
-        backend.enqueue_on_commit(task, args, kwargs)
-    else:
-        transaction.on_commit(partial(backend.enqueue, task, args, kwargs))
+        An item is a tuple or list of arguments, or a dict of those by name. Raise as enqueue(), naming the number.
+        """
+        return enqueue_calls(self.get_backend(), [read_call(self, *numbered) for numbered in enumerate(calls)])
 
-
-OPTION_NAMES = tuple(item.name for item in fields(Task) if item.name not in {base.name for base in fields(BaseTask)})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOptions:
-    """What holds for one job: the call's options, else the task's, else the backend's."""
-
-    max_attempts: int
-    backoff: Backoff
-    retry_on: tuple[type[BaseException], ...]
-    timeout: float | None
-    soft_timeout: float | None
-    atomic: bool
-    store_result: bool
-
-
-def resolve_options(task: BaseTask, defaults: Options) -> TaskOptions:
-    """Return the options of a job of this task, which using() may have changed."""
-
-    def choose(name: str, default: Any) -> Any:
-        value = getattr(task, name, None)
-        return default if value is None else value
-
-    return TaskOptions(
-        max_attempts=choose("max_attempts", defaults.max_attempts),
-        backoff=choose("backoff", defaults.backoff),
-        retry_on=choose("retry_on", (Exception,)),
-        timeout=choose("timeout", defaults.timeout),
-        soft_timeout=choose("soft_timeout", defaults.soft_timeout),
-        atomic=choose("atomic", False),
-        store_result=choose("store_result", defaults.store_result),
-    )
+    async def aenqueue_many(self, calls: Iterable[Arguments]) -> "list[TasksQResult[R]]":
+        """See enqueue_many()."""
+        return await sync_to_async(self.enqueue_many, thread_sensitive=True)(calls)
 
 
 def declared_task(path: str) -> BaseTask:
-    """Return the task that is defined at a path: only what a decorator has marked may be run.
+    """Return the task that is defined at a path: only functions with a decorator may be run.
 
-    Raise UnknownTask saying why there is none: a module can fail in any way while it is imported.
+    Raise UnknownTask with the reason if there is none: importing a module can fail in any way, and a script may exit.
     """
     try:
         found = import_string(path)
-    except Exception as error:
-        raise UnknownTask(f"There is no task at {path!r}: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {error}".rstrip(". ")
+        raise UnknownTask(f"There is no task at {path!r}: {reason}.") from error
     if not isinstance(found, BaseTask):
-        raise UnknownTask(f"There is no task at {path!r}: what stands there has no @task decorator.")
+        raise UnknownTask(f"There is no task at {path!r}: it has no @task decorator.")
     return found
 
 
 def overrides(task: BaseTask) -> dict[str, Any]:
-    """Return, as JSON, the options in which this task differs from the one at its path.
+    """Return, as JSON, the options that differ from those of the task at its path.
 
-    Raise InvalidTask where no worker could find the task at its path.
+    Raise InvalidTask if no worker could find the task at its path.
     """
     try:
         declared = declared_task(task.module_path)
@@ -170,129 +163,61 @@ def overrides(task: BaseTask) -> dict[str, Any]:
         return {}
     changed = {name: getattr(task, name) for name in OPTION_NAMES if name != "metadata"}
     return {
-        name: _dump_option(name, value)
+        name: dump_option(name, value)
         for name, value in changed.items()
         if value is not None and value != getattr(declared, name, None)
     }
 
 
-def load_options(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what overrides() stored. Raise CorruptJob where it cannot have come from there."""
-    try:
-        loaded = {name: value for name, value in stored.items() if name != EXPIRES_AT}
-        if "backoff" in loaded:
-            loaded["backoff"] = load_backoff(loaded["backoff"])
-        if "retry_on" in loaded:
-            loaded["retry_on"] = tuple(import_string(path) for path in loaded["retry_on"])
-        return _clean_options(loaded)
-    except Exception as error:
-        raise CorruptJob(f"The job's options are {stored!r:.200}, which no task takes: {error!r}.") from error
-
-
 def varied(task: BaseTask, changes: Mapping[str, Any]) -> BaseTask:
-    """Return a copy with other values, not validated: a job stays what it was when the settings have changed since."""
+    """Return a copy with other values, not validated: changed settings do not change an existing job."""
     copy: BaseTask = object.__new__(type(task))
     for item in fields(task):
         object.__setattr__(copy, item.name, changes.get(item.name, getattr(task, item.name)))
     return copy
 
 
-def _dump_option(name: str, value: Any) -> Any:
-    if name == "backoff":
-        return dump_backoff(value)
-    if name == "retry_on":
-        return [f"{kind.__module__}.{kind.__qualname__}" for kind in value]
-    return value
+if TYPE_CHECKING:
+    F = ParamSpec("F")
+    T = TypeVar("T")
 
+    class ContextTask(Task[P, R]):
+        """A task that takes a context: call() needs one."""
 
-def _clean_options(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options in the form that is compared and stored. Raise InvalidTask for one that makes no sense."""
-    cleaned = {name: _CLEANERS[name](name, value) for name, value in given.items() if value is not None}
-    timeout, soft_timeout = cleaned.get("timeout"), cleaned.get("soft_timeout")
-    if timeout is not None and soft_timeout is not None and soft_timeout >= timeout:
-        raise InvalidTask(
-            f"soft_timeout ({soft_timeout:g} s) must be shorter than timeout ({timeout:g} s), "
-            "or the task is killed before it can clean up."
-        )
-    return cleaned
+        def call(self, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> R: ...  # type: ignore[override]
+        async def acall(self, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> R: ...  # type: ignore[override]
 
+    class Decorator(Protocol):
+        @overload
+        def __call__(self, function: Callable[F, Coroutine[Any, Any, T]], /) -> Task[F, T]: ...
+        @overload
+        def __call__(self, function: Callable[F, T], /) -> Task[F, T]: ...
 
-def _clean_seconds(name: str, value: Any) -> float:
-    if not is_seconds(value) or not to_seconds(value):
-        raise InvalidTask(
-            f"{name} must be a positive number of seconds or a timedelta, at most a hundred years, not {value!r}."
-        )
-    return to_seconds(value)
+    class ContextDecorator(Protocol):
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[Context, F], Coroutine[Any, Any, T]], /
+        ) -> ContextTask[F, T]: ...
+        @overload
+        def __call__(self, function: Callable[Concatenate[Context, F], T], /) -> ContextTask[F, T]: ...
+        @overload
+        def __call__(
+            self, function: Callable[Concatenate[TaskContext, F], Coroutine[Any, Any, T]], /
+        ) -> ContextTask[F, T]: ...
+        @overload
+        def __call__(self, function: Callable[Concatenate[TaskContext, F], T], /) -> ContextTask[F, T]: ...
 
-
-def _clean_count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidTask(f"{name} must be a whole number, 0 for no limit, not {value!r}.")
-    return value
-
-
-def _clean_flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidTask(f"{name} must be True or False, not {value!r}.")
-    return value
-
-
-def _clean_backoff(name: str, value: Any) -> Backoff:
-    try:
-        return make_backoff(value)
-    except TypeError as error:
-        raise InvalidTask(str(error)) from None
-
-
-def _clean_exceptions(name: str, value: Any) -> tuple[type[BaseException], ...]:
-    kinds = value if isinstance(value, tuple | list) else (value,)
-    for kind in kinds:
-        if not isinstance(kind, type) or not issubclass(kind, BaseException):
-            raise InvalidTask(f"{name} must be exception classes, not {kind!r}.")
-    return tuple(kinds)
-
-
-def _clean_metadata(name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidTask(f"{name} must be a dict, not {value!r}.")
-    try:
-        dump_value(value, name, DEFAULTS.max_payload)
-    except TypeError as error:
-        raise InvalidTask(str(error)) from None
-    return dict(value)
-
-
-_CLEANERS: dict[str, Callable[[str, Any], Any]] = {
-    "max_attempts": _clean_count,
-    "backoff": _clean_backoff,
-    "retry_on": _clean_exceptions,
-    "timeout": _clean_seconds,
-    "soft_timeout": _clean_seconds,
-    "metadata": _clean_metadata,
-    "atomic": _clean_flag,
-    "store_result": _clean_flag,
-}
 
 if TYPE_CHECKING:
 
     @overload
-    def task(function: Callable[..., Any], /) -> Task: ...
+    def task(function: Callable[F, Coroutine[Any, Any, T]], /, **options: Unpack[DecoratorSettings]) -> Task[F, T]: ...
     @overload
-    def task(
-        *,
-        priority: int = ...,
-        queue_name: str = ...,
-        backend: str = ...,
-        takes_context: bool = ...,
-        max_attempts: int | None = ...,
-        backoff: Backoff | Seconds | tuple[Seconds, ...] | list[Seconds] | None = ...,
-        retry_on: type[BaseException] | tuple[type[BaseException], ...] | None = ...,
-        timeout: Seconds | None = ...,
-        soft_timeout: Seconds | None = ...,
-        metadata: Mapping[str, Any] | None = ...,
-        atomic: bool | None = ...,
-        store_result: bool | None = ...,
-    ) -> Callable[[Callable[..., Any]], Task]: ...
+    def task(function: Callable[F, T], /, **options: Unpack[DecoratorSettings]) -> Task[F, T]: ...
+    @overload
+    def task(*, takes_context: Literal[True], **options: Unpack[DecoratorSettings]) -> ContextDecorator: ...
+    @overload
+    def task(*, takes_context: Literal[False] = ..., **options: Unpack[DecoratorSettings]) -> Decorator: ...
 
 
 def task(
@@ -307,7 +232,7 @@ def task(
 ) -> Any:
     """Make a task of a function: Django's decorator, with the options of `Task`, on every supported Django.
 
-    Raise InvalidTask for an option that makes no sense, TypeError for one that does not exist.
+    Raise InvalidTask for an invalid option, TypeError for an unknown one.
     """
     if "run_after" in options:
         raise TypeError(
@@ -318,9 +243,9 @@ def task(
         known = ", ".join(["priority", "queue_name", "backend", "takes_context", *OPTION_NAMES])
         raise TypeError(f"@task got an unknown option {unknown[0]!r}. Options: {known}.")
 
-    def decorate(func: Callable[..., Any]) -> Task:
+    def decorate(func: Callable[..., Any]) -> Task[..., Any]:
         kind = task_backends[backend].task_class
-        made: Task = (kind if issubclass(kind, Task) else Task)(
+        made: Task[..., Any] = (kind if issubclass(kind, Task) else Task)(
             func=func,
             priority=priority,
             queue_name=queue_name,

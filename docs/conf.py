@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import django
 from django.conf import settings
+from sphinx.pycode import ModuleAnalyzer
 
 settings.configure(
     INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django_tasks_q"],
@@ -29,8 +30,12 @@ exclude_patterns = ["_build"]
 nitpicky = False
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-autodoc_typehints = "none"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
+# One parameter to a line where they do not fit into one.
+python_maximum_signature_line_length = 88
+python_use_unqualified_type_names = True
 python_display_short_literal_types = True
 
 html_theme = "furo"
@@ -63,5 +68,14 @@ def known_names(thing: Any) -> set[str]:
     return set(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]) if code else set(fields)
 
 
+def forget_overloads(module: str) -> None:
+    """Show the signatures that the reference gives: those of overloads are for type checkers."""
+    analyzer = ModuleAnalyzer.for_module(module)
+    analyzer.analyze()
+    analyzer.overloads.clear()
+
+
 def setup(app: Any) -> None:
+    for module in ("django_tasks_q.shortcuts", "django_tasks_q.task"):
+        forget_overloads(module)
     app.connect("autodoc-process-docstring", mark_names)

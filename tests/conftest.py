@@ -1,6 +1,6 @@
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from . import services
 from .emptying import empty_tables
 from .workers import WorkerProcess
 
+# What starts real workers.
+WORKER_FIXTURES = {"start_worker", "worker", "tasks_q_worker"}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # A shell has what it runs in the background ignore it, and so would the processes that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "only_on(*databases): about these databases; not part of the others' sessions.")
+    config.addinivalue_line("markers", "worker: starts real workers; given to each test with one of their fixtures.")
 
 
 def pytest_report_header() -> str:
@@ -26,12 +30,23 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if WORKER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("worker")
     others = [
         item for item in items if any(settings.DATABASE not in mark.args for mark in item.iter_markers("only_on"))
     ]
     if others:
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    # The processes of `pytest -n` send it as UTF-8, and some tests log what is not.
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ KEPT = {"django_content_type", "auth_permission"}
 def empty_tables(test_case: Any) -> None:
     """Delete the rows of every table, in place of what Django's TransactionTestCase does after a test.
 
-    It truncates, and makes the permissions anew: half a second with PostgreSQL, for tables that hold hardly a row.
+    That truncates, and creates the permissions again: half a second with PostgreSQL, for nearly empty tables.
     """
     for alias in test_case._databases_names(include_mirrors=False):
         connection = connections[alias]

@@ -1,4 +1,4 @@
-"""Jobs, results and workers in the states that a test is about, brought there by the code that does so in earnest."""
+"""Jobs, results and workers in the states that a test needs, brought there by the real code."""
 
 import json
 import uuid
@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.utils import timezone
+
 from django_tasks_q import Task, enqueue_many
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import ClaimedJob, LogLines, Outcome
-from django_tasks_q.lifecycle import JobStatus, ResultStatus
-from django_tasks_q.models import Statistics, Worker
+from django_tasks_q.lifecycle import Ending, JobStatus, ResultStatus
+from django_tasks_q.models import Sleeper, Statistics, Worker
 from django_tasks_q.models.statistics import MINUTE
+from django_tasks_q.notifiers import Ear
 from django_tasks_q.services.registry import Identity, Registry
+from django_tasks_q.services.sleepers import pattern
 
 from .tasks import noop
 
-__all__ = ["add_worker", "claim", "count", "error", "finish", "jobs", "log", "results", "running"]
+__all__ = ["add_sleeper", "add_worker", "claim", "count", "error", "finish", "jobs", "log", "results", "running"]
 
 # Seconds. A worker without a heartbeat would be dead in the middle of a test that takes long.
 LONGEST_TEST = 600.0
@@ -72,18 +76,19 @@ def finish(
 ) -> None:
     """Record how jobs ended: status is a ResultStatus, or a JobStatus where they run again."""
     broker = get_broker(backend)
-    moment = broker.now() - timedelta(seconds=seconds_ago)
+    moment = broker.dialect.now() - timedelta(seconds=seconds_ago)
     failed = status not in (ResultStatus.SUCCESSFUL, JobStatus.READY)
+    ending = Ending.ERROR if failed else Ending.SUCCESS
     outcomes = [
         Outcome(
             job.id,
             job.attempt,
+            ending,
             status,
             moment,
             moment,
             return_value=json.dumps(return_value),
             error=errors or (error(attempt=job.attempt) if failed else None),
-            failed=failed,
             retry_in=60.0 if status == JobStatus.SCHEDULED else 0.0,
             reason=reason,
         )
@@ -120,6 +125,14 @@ def add_worker(
     return row
 
 
+def add_sleeper(address: str, queues: Sequence[str] = (), excluded_queues: Sequence[str] = (), **columns: Any) -> Ear:
+    """Have a worker sleep that does nothing; return its ear."""
+    ear = Ear(address, queues, excluded_queues)
+    given = {"backend": "default", "worker_id": address, "concurrency": 1, "since": timezone.now()} | columns
+    Sleeper.objects.create(address=address, hears=pattern(ear), **given)
+    return ear
+
+
 def count(
     minutes_ago: int = 1, *, backend: str = "default", now: datetime | None = None, **columns: Any
 ) -> Statistics:
@@ -128,6 +141,6 @@ def count(
     now: what the minutes count from, for several that are not to move where a minute begins in between.
     """
     broker = get_broker(backend)
-    at = (now or broker.now()).replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
+    at = (now or broker.dialect.now()).replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
     key = {"backend": backend, "period": MINUTE, "at": at, "queue_name": "default", "task_path": "tests.tasks.noop"}
     return Statistics.objects.using(broker.using).create(**key | columns)

@@ -25,6 +25,7 @@ __all__ = [
     "database_settings",
     "is_required",
     "mysql_url",
+    "need_package",
     "postgresql_url",
     "redis_url",
     "require",
@@ -47,7 +48,7 @@ class MissingService(Exception):
 
 
 def is_required() -> bool:
-    """Say whether a missing server is a failure: it is where CI is set."""
+    """Return whether a missing server is a failure: it is where CI is set."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
@@ -59,12 +60,17 @@ def require(find: Callable[[], str]) -> str:
         (pytest.fail if is_required() else pytest.skip)(str(missing))
 
 
+def need_package(name: str) -> Any:
+    """Import and return a package of the extra [test]. Skip the test without it, or fail under CI."""
+    return import_module(name) if is_required() else pytest.importorskip(name)
+
+
 # PostgreSQL
 
 
 @cache
 def postgresql_url() -> str:
-    """Return the URL of a PostgreSQL in which databases can be made; start one where there is none."""
+    """Return the URL of a PostgreSQL in which databases can be made; start one if there is none."""
     user = getpass.getuser()
     usual = [
         "postgresql://postgres@127.0.0.1:5432/postgres",
@@ -75,10 +81,13 @@ def postgresql_url() -> str:
 
 
 def _try_postgresql(url: str, seconds: int) -> None:
-    psycopg = import_module("psycopg")
-    with psycopg.connect(url, connect_timeout=seconds) as connection:
-        query = "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
-        if not connection.execute(query).fetchone()[0]:
+    try:
+        driver = import_module("psycopg")
+    except ImportError:
+        driver = import_module("psycopg2")
+    with driver.connect(url, connect_timeout=seconds) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user")
+        if not cursor.fetchone()[0]:
             raise MissingService(f"the user of {url} cannot make databases")
 
 
@@ -193,6 +202,8 @@ def database_settings(database: str, url: str, *, name: str) -> dict[str, Any]:
         "HOST": query.get("host", parts.hostname or ""),
         "PORT": str(parts.port or ""),
         "OPTIONS": {"charset": "utf8mb4"} if database == "mysql" else {},
+        # As Django advises for a transaction pooler.
+        "DISABLE_SERVER_SIDE_CURSORS": "pooled" in query,
         "TEST": {"NAME": name},
     }
 

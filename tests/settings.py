@@ -1,4 +1,4 @@
-"""Settings of the tests, and of the workers that they start in processes of their own.
+"""Settings of the tests, and of the workers that they start in separate processes.
 
 TEST_DATABASE chooses the database of a session: sqlite (the default), postgresql or mysql.
 """
@@ -14,8 +14,11 @@ from . import services
 sys.path.append(str(Path(__file__).parent.parent / "testproject"))
 
 DATABASE = os.environ.setdefault("TEST_DATABASE", "sqlite")
-# Chosen once: the workers of this session inherit it.
+# Chosen once: the workers of this session inherit it. Each process of `pytest -n` has its own.
 DATABASE_NAME = os.environ.setdefault("TEST_DATABASE_NAME", f"test_tasksq_{os.getpid()}")
+PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
+if not DATABASE_NAME.endswith(PROCESS):
+    DATABASE_NAME = os.environ["TEST_DATABASE_NAME"] = f"{DATABASE_NAME}_{PROCESS}"
 
 try:
     URL, MISSING = services.DATABASES[DATABASE](), None

@@ -106,7 +106,7 @@ def kill_process(signal: int = 9) -> None:
 
 @task
 def use_memory(megabytes: int, seconds: float = 60) -> int:
-    """Hold so much memory for so long."""
+    """Hold this much memory for this long."""
     held = bytearray(os.urandom(1 << 20) * megabytes)
     time.sleep(seconds)
     return len(held)
@@ -146,7 +146,7 @@ def leave_effect_and_boom(context: Context, label: str) -> None:
 
 @task(takes_context=True, max_attempts=3)
 def leave_effect_and_exit(context: Context, label: str, until_attempt: int = 99) -> int:
-    """Write a row, then end the process without a word, until the attempt with this number."""
+    """Write a row, then end the process silently, until the attempt with this number."""
     _leave(label, context)
     if context.attempt < until_attempt:
         os._exit(3)

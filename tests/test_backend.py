@@ -6,11 +6,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.db import transaction
+from django.core.exceptions import SynchronousOnlyOperation
+from django.core.management import call_command
+from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 from django.utils import timezone as django_timezone
 
-from django_tasks_q import Task, TasksQResult, enqueue, enqueue_many
+from django_tasks_q import Task, TasksQResult, aget_result, enqueue, enqueue_many, get_result
 from django_tasks_q.backend import TasksQBackend
 from django_tasks_q.brokers.values import Outcome
 from django_tasks_q.compat import (
@@ -21,10 +23,14 @@ from django_tasks_q.compat import (
     task_backends,
     task_enqueued,
 )
-from django_tasks_q.exceptions import UnserializableError
+from django_tasks_q.exceptions import EndlessWait, UnknownTask, UnserializableError
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.models import Job, Result
+from django_tasks_q.monitoring import jobs
 
-from .tasks import add, add_async, describe_context, echo, noop
+from . import scenes
+from .conftest import StartWorker
+from .tasks import add, add_async, describe_context, echo, nap, noop
 
 pytestmark = pytest.mark.django_db
 
@@ -45,11 +51,13 @@ Finish = Callable[..., None]
 def finish(broker: Any) -> Finish:
     """Claim everything and finish it with the same outcome."""
 
-    def do(status: str = "SUCCESSFUL", **given: Any) -> None:
-        now = broker.now()
+    def do(status: str = "SUCCESSFUL", ending: Ending = Ending.SUCCESS, **given: Any) -> None:
+        now = broker.dialect.now()
         for queue_name in broker.ready_queues():
             claimed = broker.claim("worker-1", queue_name, 1_000)
-            broker.finish("worker-1", [Outcome(job.id, job.attempt, status, now, now, **given) for job in claimed])
+            broker.finish(
+                "worker-1", [Outcome(job.id, job.attempt, ending, status, now, now, **given) for job in claimed]
+            )
 
     return do
 
@@ -220,13 +228,24 @@ def test_a_result_is_found_by_every_form_of_its_id(backend: TasksQBackend) -> No
 
 
 @pytest.mark.parametrize(
-    "given", ["", "x", "123", "None", None, 5, 5.5, [], "0" * 33, "\x00", "é" * 32, str(uuid.uuid4())]
+    "given",
+    ["", "x", "123", "None", None, 5, 5.5, [], "0" * 33, "\x00", "é" * 32, "0197b1d0-5a7e-4c3e-9d9c-6a0f4f2d7e11"],
 )
 def test_an_unknown_or_malformed_id_is_no_result(backend: TasksQBackend, given: Any) -> None:
     with pytest.raises(TaskResultDoesNotExist, match="There is no job and no result with the id"):
         backend.get_result(given)
     with pytest.raises(TaskResultDoesNotExist):
         add.get_result(given)
+
+
+@pytest.mark.only_on("sqlite")
+def test_a_row_that_cannot_be_read_is_not_taken_for_a_wrong_id(backend: TasksQBackend) -> None:
+    result = add.enqueue(1, 2)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_tasks_q_job SET enqueued_at = '2024-99-99 00:00:00'")
+    for look in (backend.get_result, jobs.find):
+        with pytest.raises(ValueError, match="month"):
+            look(result.id)
 
 
 def test_results_are_fetched_asynchronously_too() -> None:
@@ -284,7 +303,7 @@ ERROR = '{"exception": "builtins.ValueError", "traceback": "Traceback …", "wor
 
 def test_a_failed_result(finish: Finish) -> None:
     result = add.enqueue(1, 2)
-    finish("FAILED", error=ERROR, failed=True)
+    finish("FAILED", error=ERROR, ending=Ending.ERROR)
     fetched = add.get_result(result.id)
     assert (fetched.status, fetched.is_finished, fetched.worker_ids) == ("FAILED", True, ["worker-1"])
     assert fetched.errors[0].exception_class is ValueError
@@ -312,9 +331,58 @@ def test_a_cancelled_result_is_failed_to_the_framework(broker: Any) -> None:
     assert (fetched.status, fetched.is_finished, fetched.worker_ids) == ("FAILED", True, [])
 
 
+def test_a_cancelled_result_says_so() -> None:
+    result = add.enqueue(1, 2)
+    assert (result.is_cancelled, result.reason) == (False, "")
+    result.cancel(by="Ann")
+    for seen in (add.get_result(result.id), result.wait(timeout=0)):
+        assert (seen.is_cancelled, seen.reason, seen.errors) == (True, "Cancelled by Ann.", [])
+        with pytest.raises(ValueError, match=r"^Task was cancelled: Cancelled by Ann\.$"):
+            seen.return_value  # noqa: B018 - read for what it raises
+
+
+def test_a_failed_result_has_its_reason(finish: Finish) -> None:
+    result = add.enqueue(1, 2)
+    finish("FAILED", error=ERROR, ending=Ending.ERROR, reason="OSError: no route to host")
+    result.refresh()
+    assert (result.is_cancelled, result.reason) == (False, "OSError: no route to host")
+    with pytest.raises(ValueError, match="^Task failed$"):
+        result.return_value  # noqa: B018 - read for what it raises
+
+
+# Any task's
+
+
+def test_a_result_is_found_without_its_task() -> None:
+    result = add.enqueue(1, 2)
+    assert get_result(result.id) == get_result(uuid.UUID(result.id), backend="default") == result
+    assert async_to_sync(aget_result)(result.id) == result
+    with pytest.raises(TaskResultDoesNotExist):
+        get_result("nothing")
+
+
+@pytest.mark.parametrize("path", ["tests.tasks.gone", "tests.nowhere.at_all", "add"])
+def test_the_result_of_a_task_that_is_gone_can_be_read(path: str, finish: Finish) -> None:
+    result = add.using(priority=7).enqueue(1, 2)
+    finish(return_value="3")
+    Result.objects.update(task_path=path)
+    found = get_result(result.id)
+    assert (found.return_value, found.args, found.is_finished) == (3, [1, 2], True)
+    assert (found.task.module_path.lstrip("."), found.task.name) == (path, path.rpartition(".")[2])
+    assert (found.task.priority, found.task.queue_name, found.task.backend) == (7, "default", "default")
+    found.refresh()
+    assert found.task.get_result(found.id) == found
+    with pytest.raises(UnknownTask, match=f"There is no task at '{path}'"):
+        found.task.call(1, 2)
+    with pytest.raises(InvalidTask, match="A worker could not import the task from"):
+        found.task.enqueue(1, 2)
+    with pytest.raises(TaskResultMismatch):
+        add.get_result(result.id)
+
+
 def test_an_id_stays_valid_through_requeue(broker: Any, finish: Finish) -> None:
     result = add.enqueue(1, 2)
-    finish("FAILED", error=ERROR, failed=True)
+    finish("FAILED", error=ERROR, ending=Ending.ERROR)
     broker.requeue([result.id])
     assert add.get_result(result.id).status == "READY"
     finish(return_value="3")
@@ -364,6 +432,93 @@ def test_waiting_inside_a_transaction_is_explained() -> None:
         result = add.enqueue(1, 2)
         with pytest.raises(TimeoutError, match="does not run before that transaction is committed"):
             result.wait(timeout=0)
+
+
+def test_waiting_for_ever_inside_a_transaction_is_refused_at_once() -> None:
+    with transaction.atomic():
+        result = add.enqueue(1, 2)
+        with pytest.raises(EndlessWait, match=r"job \S+ \(tests\.tasks\.add\) cannot run, or not be seen to end"):
+            result.wait()
+        with pytest.raises(EndlessWait):
+            async_to_sync(result.await_result)()
+
+
+def test_waiting_in_async_code_is_told_how() -> None:
+    result = add.enqueue(1, 2)
+
+    async def view() -> None:
+        result.wait(timeout=0)
+
+    with pytest.raises(SynchronousOnlyOperation, match=r"await result\.await_result"):
+        async_to_sync(view)()
+
+
+def test_what_has_ended_in_this_transaction_is_no_wait() -> None:
+    result = add.enqueue(1, 2)
+    result.cancel()
+    assert result.wait().is_cancelled
+
+
+@pytest.mark.django_db(transaction=True)
+def test_waiting_for_ever_without_autocommit_is_refused_too() -> None:
+    transaction.set_autocommit(False)
+    try:
+        with pytest.raises(EndlessWait):
+            add.enqueue(1, 2).wait()
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+
+def test_a_job_that_was_there_before_the_transaction_is_waited_for(start_worker: StartWorker) -> None:
+    start_worker("--concurrency", "1")
+    result = nap.enqueue(1)
+    with transaction.atomic():
+        if connection.vendor == "sqlite":
+            # There it sees nothing that others commit.
+            with pytest.raises(EndlessWait):
+                result.wait()
+        else:
+            assert result.wait().status == "SUCCESSFUL"
+
+
+def test_a_wait_in_vain_says_why() -> None:
+    result = add.enqueue(1, 2)
+    why = r"No worker is alive: start one with manage\.py taskworker\."
+    with pytest.raises(TimeoutError, match=why):
+        result.wait(timeout=0)
+    with pytest.raises(TimeoutError, match=why):
+        async_to_sync(result.await_result)(0)
+    later = add.using(run_after=timedelta(hours=1)).enqueue(1, 2)
+    with pytest.raises(TimeoutError, match=f"Scheduled for .* {why}"):
+        later.wait(timeout=0)
+    scenes.add_worker()
+    with pytest.raises(TimeoutError, match=r"transaction is committed\.$"):
+        result.wait(timeout=0)
+
+
+# What is missing
+
+
+@pytest.fixture
+def without_tables(transactional_db: None) -> Iterator[None]:
+    call_command("migrate", "django_tasks_q", "zero", verbosity=0)
+    yield
+    call_command("migrate", "django_tasks_q", verbosity=0)
+
+
+def test_missing_tables_are_explained(without_tables: None) -> None:
+    for enqueue_it in (lambda: add.enqueue(1, 2), lambda: add.enqueue_many([(1, 2)] * 3)):
+        with pytest.raises(DatabaseError, match=r"run manage\.py migrate django_tasks_q --database default\."):
+            enqueue_it()
+
+
+def test_async_code_is_told_of_aenqueue() -> None:
+    async def view() -> None:
+        add.enqueue(1, 2)
+
+    with pytest.raises(SynchronousOnlyOperation, match=r"async context.* write await task\.aenqueue"):
+        async_to_sync(view)()
 
 
 # Signals

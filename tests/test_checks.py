@@ -5,6 +5,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connections
 from django.test import override_settings
 
+from django_tasks_q.compat import FRAMEWORK
 from django_tasks_q.routers import TasksQRouter
 
 # Django's own checks ask the database for its features.
@@ -50,6 +51,44 @@ def test_a_value_that_does_not_fit_is_refused(name: str, value: Any) -> None:
     assert repr(value) in message.msg
 
 
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [("OPTION", "OPTIONS"), ("options", "OPTIONS"), ("QUEUE", "QUEUES"), ("max_attempts", "BACKEND")],
+)
+def test_a_key_beside_options_draws_a_warning_with_the_nearest_one(wrong: str, right: str) -> None:
+    with override_settings(TASKS={"default": {**tasks()["default"], wrong: {}}}):
+        found = ours(run_checks())
+    assert set(found) == {"tasksq.W010"}
+    assert f'"{wrong}"' in found["tasksq.W010"].msg
+    assert right in str(found["tasksq.W010"].hint)
+
+
+@pytest.mark.parametrize("path", ["django_tasks_q.TasksQBackend", "django_tasks_q.backends.TasksQBackend"])
+def test_a_wrong_path_to_our_backend_draws_a_warning_with_the_right_one(path: str) -> None:
+    with override_settings(TASKS={"default": {"BACKEND": path}}):
+        found = ours(run_checks())
+    assert found["tasksq.W009"].hint == f'Did you mean "{BACKEND}"?'
+
+
+def test_a_package_with_a_longer_name_is_another_one() -> None:
+    path = "django_tasks_q_more.backend.Backend"
+    with override_settings(TASKS={"default": {"BACKEND": path}}):
+        assert path in str(ours(run_checks())["tasksq.W009"].hint)
+
+
+def test_the_keys_of_others_are_their_own() -> None:
+    other = {"BACKEND": f"{FRAMEWORK}.backends.dummy.DummyBackend", "OPTION": {}}
+    with override_settings(TASKS={**tasks(), "other": other}):
+        assert ours(run_checks()) == {}
+
+
+@pytest.mark.parametrize("queues", ["mail", ["mail", 1], ["mail", ""]])
+def test_queues_that_are_no_list_of_names_are_refused(queues: Any) -> None:
+    with override_settings(TASKS={"default": {"BACKEND": BACKEND, "QUEUES": queues}}):
+        message = ours(run_checks())["tasksq.E010"]
+    assert repr(queues) in message.msg
+
+
 def test_a_database_that_is_not_there_is_refused() -> None:
     message = messages_for(database="nowhere")["tasksq.E003"]
     assert '"nowhere"' in message.msg
@@ -86,8 +125,9 @@ def test_a_notifier_without_its_redis_is_refused(settings: Any) -> None:
 @pytest.mark.only_on("postgresql")
 def test_a_transaction_pooler_draws_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections["default"].settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
-    assert "redis" in str(ours(run_checks())["tasksq.W004"].hint)
-    assert messages_for(notifier="polling") == {}
+    assert "redis" in str(messages_for(notifier="postgresql")["tasksq.W004"].hint)
+    # Without a word they poll.
+    assert messages_for(notifier="auto") == messages_for(notifier="polling") == {}
 
 
 @pytest.mark.only_on("sqlite")

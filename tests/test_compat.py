@@ -1,10 +1,13 @@
 """The signals of the framework, and who hears them."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+import django
 import pytest
 from django.dispatch import Signal
 
@@ -48,6 +51,18 @@ def test_any_other_receiver_hears_everything_from_when_it_comes_until_it_goes(si
     assert not audience.is_heard()
     signal.connect(receiver)
     assert audience.is_heard()
-    # The signal holds on to nobody: whoever is forgotten does not listen any more.
+    # The signal keeps no strong references: a receiver that is garbage collected no longer listens.
     del receiver
     assert not Audience(signal).is_heard()
+
+
+WITHOUT = "import sys; sys.modules['django_tasks'] = None; import django_tasks_q"
+
+
+@pytest.mark.skipif(django.VERSION >= (6, 0), reason="Django has tasks of its own.")
+def test_a_missing_backport_is_named() -> None:
+    ended = subprocess.run([sys.executable, "-c", WITHOUT], check=False, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    said = ended.stderr.splitlines()[-1]
+    assert said.startswith("django.core.exceptions.ImproperlyConfigured: Django 5.2")
+    assert said.endswith("Install it: pip install django-tasks-q[backport]")

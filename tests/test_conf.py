@@ -7,7 +7,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from django_tasks_q import Constant, Exponential, Linear
 from django_tasks_q.conf import DEFAULTS, Options, find_problems, read_options
-from django_tasks_q.task import OPTION_NAMES
+from django_tasks_q.lifecycle import ResultStatus
+from django_tasks_q.task_options import OPTION_NAMES
 
 
 def test_nothing_given_gives_the_defaults() -> None:
@@ -17,6 +18,13 @@ def test_nothing_given_gives_the_defaults() -> None:
 def test_the_defaults_themselves_are_allowed() -> None:
     given = {name: getattr(DEFAULTS, name) for name in Options.__dataclass_fields__}
     assert list(find_problems(given)) == []
+
+
+def test_a_failure_is_kept_for_its_own_time_and_any_other_result_for_the_usual_one() -> None:
+    options = Options(result_ttl=1.0, failure_ttl=None)
+    assert {status: options.ttl(status) for status in ResultStatus} == {
+        "SUCCESSFUL": 1.0, "FAILED": None, "CANCELLED": 1.0,
+    }  # fmt: skip
 
 
 def test_an_unknown_option_is_refused_and_the_nearest_one_named() -> None:
@@ -96,7 +104,7 @@ def test_a_value_that_does_not_fit_is_refused_by_name(name: str, value: Any) -> 
 def test_a_token_that_does_not_fit_is_refused_without_being_shown(value: Any) -> None:
     with pytest.raises(ImproperlyConfigured) as caught:
         read_options("default", {"api_token": value})
-    said = "api_token does not fit. It must be a text of at least 20 ASCII characters, or None."
+    said = "api_token is invalid. It must be a text of at least 20 ASCII characters, or None."
     assert str(caught.value) == f'TASKS["default"]["OPTIONS"]: {said}'
 
 
@@ -135,7 +143,7 @@ def test_none_keeps_results_for_ever() -> None:
         (5, Constant(5.0)),
         ([1, 2.5], Constant((1.0, 2.5))),
         (Linear(3), Linear(3)),
-        (Exponential(3, 9, False), Exponential(3, 9, False)),
+        (Exponential(3, 2, 9, False), Exponential(3, 2, 9, False)),
     ],
 )
 def test_backoff_becomes_a_policy(given: Any, policy: Any) -> None:

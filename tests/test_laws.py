@@ -1,6 +1,7 @@
-"""Laws of the house that no linter knows."""
+"""Rules of the project that no linter checks."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,7 @@ WRITERS = {
     "Result": {"brokers"},
     "JobLog": {"brokers"},
     "Worker": {"services", "control"},
+    "Sleeper": {"services"},
     "Statistics": {"services"},
     "Queue": {"control"},
     "Schedule": {"schedules"},
@@ -79,6 +81,12 @@ def written(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITING:
             yield from {name.id for name in ast.walk(node.func.value) if isinstance(name, ast.Name)} & WRITERS.keys()
+
+
+def test_commits_are_checked_by_the_ruff_that_checks_all() -> None:
+    hooks, tox = (PACKAGE.with_name(name).read_text() for name in (".pre-commit-config.yaml", "tox.ini"))
+    (checked,) = re.findall(r"ruff-pre-commit\n +rev: v(\d+\.\d+)\.", hooks)
+    assert re.findall(r"ruff~=(\d+\.\d+)\.", tox) == [checked]
 
 
 def test_each_table_has_one_writer() -> None:

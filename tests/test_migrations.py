@@ -17,6 +17,7 @@ FIRST = {model._meta.db_table for model in (Job, Queue, Result, Worker)}
 INDEXES = {
     "tasksq_job_claim",
     "tasksq_job_scheduled",
+    "tasksq_job_running",
     "tasksq_result_status",
     "tasksq_result_task",
     "tasksq_queue_name",

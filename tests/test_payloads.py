@@ -5,15 +5,18 @@ import json
 import math
 import uuid
 from collections import OrderedDict, UserDict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.utils.safestring import mark_safe
+from django.utils.translation import gettext_lazy
 
 from django_tasks_q import enqueue, enqueue_many
 from django_tasks_q.backend import TasksQBackend
-from django_tasks_q.exceptions import PayloadTooLarge, UnserializableError
+from django_tasks_q.exceptions import PayloadTooLarge, UndecodableBytes, UnserializableError
 from django_tasks_q.models import Job
 from django_tasks_q.payloads import DEEPEST, dump_arguments, dump_return_value, dump_value
 
@@ -37,6 +40,10 @@ def nested(depth: int) -> Any:
     return value
 
 
+class Shape(enum.Enum):
+    ROUND = object()
+
+
 def endless() -> list[Any]:
     value: list[Any] = []
     value.append(value)
@@ -56,13 +63,21 @@ REFUSED = {
     "frozenset": (frozenset({1}), "is a frozenset"),
     "model instance": (User(pk=1), "is a model instance (django.contrib.auth.models.User)"),
     "datetime": (datetime.datetime(2026, 1, 1), "is a datetime.datetime, which is not JSON. Pass value.isoformat()."),
-    "decimal": (decimal.Decimal("1.5"), "is a decimal.Decimal, which is not JSON"),
-    "uuid": (uuid.UUID(int=1), "is a uuid.UUID, which is not JSON"),
+    "decimal": (decimal.Decimal("1.5"), "is a decimal.Decimal, which is not JSON. Pass str(value)."),
+    "uuid": (uuid.UUID(int=1), "is a uuid.UUID, which is not JSON. Pass str(value)."),
+    "path": (Path("a"), "Path, which is not JSON. Pass str(value)."),
+    "lazy text": (gettext_lazy("a"), "which is not JSON. Pass str(value)."),
+    "timedelta": (datetime.timedelta(1), "is a datetime.timedelta, which is not JSON. Pass value.total_seconds()."),
+    "enum": (Shape.ROUND, "Shape, which is not JSON. Pass value.value."),
+    "queryset": (
+        User.objects.all(),
+        'QuerySet, which is not JSON. Pass the primary keys: list(value.values_list("pk"',
+    ),
     "object": (object(), "is a object, which is not JSON"),
     "function": (len, "which is not JSON"),
     "range": (range(3), "is a range, which is not JSON"),
-    "generator": ((item for item in [1]), "is a generator, which is not JSON"),
-    "bytearray": (bytearray(b"x"), "is a bytearray, which is not JSON"),
+    "generator": ((item for item in [1]), "is a generator, which is not JSON. Pass list(value)"),
+    "bytearray": (bytearray(b"x"), "is a bytearray, which is not JSON. Encode its bytes as text"),
     "too large an integer": (2**64, "is an integer of 65 bits"),
     "too small an integer": (-(2**63) - 1, "is an integer of 64 bits"),
     "integer keys": ({1: "one"}, "has the key 1 of type int"),
@@ -96,6 +111,15 @@ KEPT = {
 }
 
 
+@pytest.mark.parametrize(("value", "also"), [(b"\xff", ValueError), ({1}, TypeError), ("x" * 2 * MIB, TypeError)])
+def test_what_is_refused_is_what_the_framework_raises(value: Any, also: type[Exception]) -> None:
+    for dump in (partial(dump_arguments, (value,), {}), partial(dump_return_value, value)):
+        with pytest.raises(also) as caught:
+            dump(MIB)
+        assert isinstance(caught.value, TypeError)
+        assert isinstance(caught.value, UndecodableBytes) == (also is ValueError)
+
+
 @pytest.mark.parametrize(("value", "message"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("name", ["args[1]", "kwargs['order']", "args[1]['in'][0]"])
 def test_what_cannot_be_stored_is_refused_by_the_name_of_the_argument(value: Any, message: str, name: str) -> None:
@@ -106,7 +130,8 @@ def test_what_cannot_be_stored_is_refused_by_the_name_of_the_argument(value: Any
     with pytest.raises(UnserializableError) as caught:
         dump_arguments(args, kwargs, MIB)
     deeper = value is REFUSED["too deep"][0] or value is REFUSED["endless"][0]
-    said = str(caught.value).removeprefix("Unsupported type: ").removeprefix("A key of ")
+    said = str(caught.value).removeprefix("Unsupported type: ").removeprefix("Unsupported value: ")
+    said = said.removeprefix("A key of ")
     assert said.startswith(name.split("[", 2)[0] if deeper else name)
     assert message in str(caught.value)
 

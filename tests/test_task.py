@@ -1,21 +1,28 @@
+import copy
 import inspect
+import pickle
 from collections.abc import Callable
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.template import Context as DjangoContext
+from django.template import Template
 
-from django_tasks_q import Constant, Exponential, Linear, Task, enqueue, task
+from django_tasks_q import Constant, Exponential, Linear, Task, TasksQResult, enqueue, task
 from django_tasks_q.compat import FRAMEWORK, InvalidTask, InvalidTaskBackend
 from django_tasks_q.conf import Options
 from django_tasks_q.exceptions import UnknownTask
 from django_tasks_q.models import Job
-from django_tasks_q.task import OPTION_NAMES, declared_task, overrides, resolve_options
+from django_tasks_q.task import declared_task, overrides
+from django_tasks_q.task_options import OPTION_NAMES, resolve_options
 
 from . import tasks
+from .tasks import add
 
 framework = import_module(FRAMEWORK)
 FORWARDS_OPTIONS = any(
@@ -28,8 +35,9 @@ FORWARDS_OPTIONS = any(
     queue_name="mail",
     priority=10,
     max_attempts=5,
-    backoff=Exponential(base=3, cap=60),
+    backoff=Exponential(first=3, cap=60),
     retry_on=(OSError, KeyError),
+    dont_retry_on=FileNotFoundError,
     timeout=timedelta(minutes=1),
     soft_timeout=50,
     metadata={"team": "shop"},
@@ -56,14 +64,21 @@ def test_the_decorator_keeps_every_option() -> None:
     assert (with_everything.queue_name, with_everything.priority, with_everything.backend) == ("mail", 10, "default")
     assert {name: getattr(with_everything, name) for name in OPTION_NAMES} == {
         "max_attempts": 5,
-        "backoff": Exponential(base=3, cap=60),
+        "backoff": Exponential(first=3, cap=60),
         "retry_on": (OSError, KeyError),
+        "dont_retry_on": (FileNotFoundError,),
         "timeout": 60.0,
         "soft_timeout": 50.0,
         "metadata": {"team": "shop"},
         "atomic": True,
         "store_result": False,
     }
+
+
+def test_tasks_and_results_can_be_annotated() -> None:
+    # As in a signature, which Python reads when the module is imported.
+    assert Task[[int, str], bool].__origin__ is Task
+    assert TasksQResult[bool].__origin__ is TasksQResult
 
 
 def test_a_bare_decorator_leaves_every_option_to_the_backend() -> None:
@@ -114,7 +129,7 @@ def test_none_leaves_a_setting_as_it_is() -> None:
     assert with_everything.using(priority=None, timeout=None, metadata=None, run_after=None) == with_everything
 
 
-def test_nought_is_a_setting() -> None:
+def test_zero_is_a_setting() -> None:
     changed = with_everything.using(priority=0, max_attempts=0)
     assert (changed.priority, changed.max_attempts) == (0, 0)
 
@@ -261,11 +276,13 @@ def test_a_task_is_found_at_its_path() -> None:
     assert declared_task("tests.tasks.add") is tasks.add
 
 
-@pytest.mark.parametrize("content", ["import nothing_at_all", "def broken(:", "1 / 0", "from . import tasks"])
+@pytest.mark.parametrize(
+    "content", ["import nothing_at_all", "def broken(:", "1 / 0", "from . import tasks", "exit(1)"]
+)
 def test_a_module_that_fails_says_how(content: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "failing_tasks.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(UnknownTask, match=r"There is no task at 'failing_tasks\.one': \w+Error: ."):
+    with pytest.raises(UnknownTask, match=r"There is no task at 'failing_tasks\.one': \w+(Error|Exit): ."):
         declared_task("failing_tasks.one")
 
 
@@ -279,9 +296,11 @@ def test_only_what_differs_from_the_definition_is_stored() -> None:
 
 
 def test_policies_and_exceptions_are_stored_as_json() -> None:
-    assert overrides(tasks.add.using(backoff=[1, 2], retry_on=(OSError, KeyError))) == {
+    given = {"backoff": [1, 2], "retry_on": (OSError, KeyError), "dont_retry_on": FileNotFoundError}
+    assert overrides(tasks.add.using(**given)) == {
         "backoff": {"kind": "constant", "seconds": (1.0, 2.0)},
         "retry_on": ["builtins.OSError", "builtins.KeyError"],
+        "dont_retry_on": ["builtins.FileNotFoundError"],
     }
 
 
@@ -293,6 +312,7 @@ def test_a_fetched_task_has_the_options_of_its_call() -> None:
         max_attempts=2,
         backoff=(1, 60),
         retry_on=(ConnectionError,),
+        dont_retry_on=(ConnectionRefusedError,),
         timeout=5,
         soft_timeout=2.5,
         metadata={"order": 9},
@@ -305,11 +325,11 @@ def test_a_fetched_task_has_the_options_of_its_call() -> None:
 
 def test_a_policy_of_ones_own_can_stand_in_the_decorator_only() -> None:
     class Mine:
-        def delay(self, attempt: int) -> float:
+        def delay(self, attempt: int, error: BaseException, job: Any) -> float:
             return 1.0
 
     assert isinstance(task(backoff=Mine())(tasks.add.func).backoff, Mine)
-    with pytest.raises((TypeError, InvalidTask), match="can only stand in the decorator"):
+    with pytest.raises((TypeError, InvalidTask), match="only allowed in the decorator"):
         tasks.add.using(backoff=Mine()).enqueue(1, 2)
 
 
@@ -363,3 +383,37 @@ def test_a_backend_that_is_wrongly_configured_says_so_at_first_use(settings: Any
     settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": {"timeouts": 3}}}
     with pytest.raises(ImproperlyConfigured, match='no option "timeouts". Did you mean "timeout"'):
         tasks.add.enqueue(1, 2)
+
+
+# Habits
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("delay", r"write add\.enqueue\(\.\.\.\)\.$"),
+        ("apply_async", r"add\.using\(run_after=\.\.\., queue_name=\.\.\.\)\.enqueue"),
+        ("s", "enqueue the next task at the end of the one before"),
+        ("bogus", "'Task' object has no attribute 'bogus'$"),
+    ],
+)
+def test_what_other_queues_have_is_explained(name: str, instead: str) -> None:
+    with pytest.raises(AttributeError, match=instead) as raised:
+        getattr(add, name)
+    assert (raised.value.name, raised.value.obj) == (name, add)
+    assert not hasattr(add, name)
+
+
+def test_a_task_is_no_function() -> None:
+    with pytest.raises(TypeError, match=r"write add\.enqueue\(\.\.\.\) .* or add\.call\(\.\.\.\) to run it here"):
+        add(1, 2)
+
+
+def test_a_template_does_not_call_a_task() -> None:
+    assert Template("{{ task.name }} {{ task.delay }}").render(DjangoContext({"task": add})) == "add "
+
+
+def test_a_task_can_still_be_copied_and_pickled() -> None:
+    assert copy.copy(add) == copy.deepcopy(add) == add
+    # They can be pickled from Django 6.1 on.
+    assert django.VERSION < (6, 1) or pickle.loads(pickle.dumps(add)) == add

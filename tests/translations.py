@@ -43,7 +43,7 @@ def collect(package: Path) -> None:
 
 
 def compiled(catalogue: Path) -> bytes:
-    """Return a catalogue in the form that is read, checked. Raise CalledProcessError where its syntax is wrong."""
+    """Return a catalogue in the form that is read, checked. Raise CalledProcessError if its syntax is wrong."""
     command = ["msgfmt", "--check", "--no-hash", "-o", "-", str(catalogue)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
 

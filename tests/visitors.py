@@ -1,4 +1,4 @@
-"""A visitor of a site that really runs."""
+"""A visitor of a running site."""
 
 import re
 import urllib.parse
@@ -12,7 +12,7 @@ __all__ = ["Visitor"]
 
 
 class Visitor:
-    """A browser without a screen. Addresses are relative to the site; `headers` are those of the last page."""
+    """A headless browser. URLs are relative to the site; `headers` are those of the last page."""
 
     def __init__(self, site: str) -> None:
         self.site = site
@@ -24,7 +24,7 @@ class Visitor:
         return self._open(path, None)[1]
 
     def submit(self, page: str, action: str, /, **fields: str) -> str:
-        """Send a form that stands on a page, and return the address that one is led to."""
+        """Send a form on a page, and return the URL after redirects."""
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', self.get(page))
         assert token, f"There is no form on {page}."
         data = urllib.parse.urlencode({"csrfmiddlewaretoken": token[1], **fields}).encode()

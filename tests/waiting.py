@@ -1,7 +1,7 @@
 """Waiting for an event, with a generous limit: nothing here sleeps for a fixed time and hopes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django_tasks_q import TasksQResult
@@ -15,7 +15,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.2
 
 
 def wait_for(condition: Callable[[], T], what: str, *, timeout: float = LIMIT) -> T:
-    """Return the first true answer of the condition. Raise AssertionError naming `what` was awaited in vain.
+    """Return the first true result of the condition. Raise AssertionError naming `what` did not happen.
 
     timeout: seconds.
     """
@@ -32,7 +32,7 @@ def wait_for(condition: Callable[[], T], what: str, *, timeout: float = LIMIT) -
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
-def wait_for_results(results: list[TasksQResult], *, timeout: float = LIMIT) -> list[Any]:
+def wait_for_results(results: Sequence[TasksQResult[Any]], *, timeout: float = LIMIT) -> list[Any]:
     """Wait until every job has finished, within `timeout` seconds together; return what they returned."""
     deadline = time.monotonic() + timeout
     return [result.wait(max(0.0, deadline - time.monotonic())).return_value for result in results]

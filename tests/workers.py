@@ -1,4 +1,4 @@
-"""Real workers, in processes of their own."""
+"""Real workers, in separate processes."""
 
 import json
 import os
@@ -142,7 +142,7 @@ class WorkerProcess:
             return False
 
     def destroy(self) -> None:
-        """Kill whatever is left of it, and wait until nothing is."""
+        """Kill everything that is left of it, and wait until nothing is."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(LIMIT)
@@ -150,7 +150,7 @@ class WorkerProcess:
 
 
 def _is_locked() -> bool:
-    """Say whether somebody holds the one lock of the database, where it has no more."""
+    """Return whether somebody holds the one lock of the database, where it has no more."""
     connection = connections["default"]
     if connection.vendor != "sqlite":
         return False

@@ -1,12 +1,12 @@
-"""The pages, on Django's default admin site; register() puts them on another."""
+"""The admin pages, on Django's default admin site; register() adds them to another one."""
 
 from django.contrib import admin
 from django.contrib.admin import AdminSite
 
 from ..models import Job, Queue, Result, Schedule, Worker
-from .jobs import JobAdmin
+from .calls.jobs import JobAdmin
+from .calls.results import ResultAdmin
 from .queues import QueueAdmin
-from .results import ResultAdmin
 from .schedules import ScheduleAdmin
 from .workers import WorkerAdmin
 
@@ -14,7 +14,7 @@ __all__ = ["JobAdmin", "QueueAdmin", "ResultAdmin", "ScheduleAdmin", "WorkerAdmi
 
 
 def register(site: AdminSite) -> None:
-    """Put the pages on an admin site."""
+    """Add the pages to an admin site."""
     site.register(Job, JobAdmin)
     site.register(Result, ResultAdmin)
     site.register(Schedule, ScheduleAdmin)

@@ -15,7 +15,7 @@ from django.utils.text import capfirst
 
 from .backends import BACKEND_VAR, backend_aliases, chosen_database, databases
 from .display import link
-from .pagination import BoundedPaginator, TasksChangeList
+from .lists.pagination import BoundedPaginator, TasksChangeList
 
 if TYPE_CHECKING:
     BaseAdmin = ModelAdmin[Any]
@@ -26,7 +26,7 @@ __all__ = ["TasksAdmin"]
 
 
 class TasksAdmin(BaseAdmin):
-    """Shows one of the queue's tables, in whichever database it is. Nothing is added or changed by hand."""
+    """Shows one of the queue's tables, in whichever database it is. Rows are not added or changed by hand."""
 
     list_per_page = 100
     list_max_show_all = 100
@@ -42,10 +42,10 @@ class TasksAdmin(BaseAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
     # what is shown
@@ -54,7 +54,7 @@ class TasksAdmin(BaseAdmin):
         return super().get_queryset(request).using(chosen_database(request))
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Return the row with this key from whichever database holds it, or None."""
+        """Return the row with this key from whichever database has it, or None."""
         for using in dict.fromkeys([chosen_database(request), *databases()]):
             row = self.find(object_id, using).first()
             if row is not None:
@@ -62,7 +62,7 @@ class TasksAdmin(BaseAdmin):
         return None
 
     def find(self, object_id: Any, using: str) -> QuerySet[Any]:
-        """Return the rows with this key: one or none. What cannot be a key has none."""
+        """Return the rows with this key: one or none. An invalid key has none."""
         rows: QuerySet[Any] = self.model._default_manager.using(using)
         try:
             key = self.opts.pk.to_python(object_id)
@@ -78,7 +78,7 @@ class TasksAdmin(BaseAdmin):
         return super().changelist_view(request, {**known, **(extra_context or {})})
 
     def tools(self, request: HttpRequest) -> list[tuple[Any, str | None]]:
-        """Return what stands above the list: labels and addresses."""
+        """Return the links above the list: labels and URLs."""
         return []
 
     def render_change_form(
@@ -93,7 +93,7 @@ class TasksAdmin(BaseAdmin):
         return super().render_change_form(request, context | self.details(request, obj), add, change, form_url, obj)
 
     def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """Return what the page of one row shows beside its fields."""
+        """Return what the page of one row shows in addition to its fields."""
         return {}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -102,13 +102,13 @@ class TasksAdmin(BaseAdmin):
     def get_paginator(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
     ) -> "Paginator[Any]":
-        # The history of an object is paged as well, and is another table.
+        # An object's history is paged too, and is another table.
         if queryset.model is not self.model:
             return super().get_paginator(request, queryset, *args, **kwargs)
         return BoundedPaginator(queryset, *args, **kwargs)
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Allow the filters only: Django would let any column be searched, with or without an index."""
+        """Allow only the filters: Django would allow any column, with or without an index."""
         choices: Any = self.get_list_filter(request)
         if lookup not in {choice.parameter_name for choice in choices}:
             raise IncorrectLookupParameters
@@ -117,7 +117,7 @@ class TasksAdmin(BaseAdmin):
     # links
 
     def url(self, model: type[Model], view: str, *args: Any, **query: Any) -> str | None:
-        """Return the address of a page of this site, or None where the site does not show the model."""
+        """Return the URL of a page of this site, or None if the site does not show the model."""
         if not self.admin_site.is_registered(model):
             return None
         name = f"admin:{model._meta.app_label}_{model._meta.model_name}_{view}"
@@ -125,14 +125,14 @@ class TasksAdmin(BaseAdmin):
         return f"{address}?{urlencode(query)}" if query else address
 
     def action_button(self, row: Any, action: str, label: object, *, dangerous: bool = False) -> dict[str, Any]:
-        """Return a button that does an action of the list to one row, after asking."""
+        """Return a button that applies an action of the list to one row, after confirmation."""
         query = {BACKEND_VAR: row.backend} if len(backend_aliases()) > 1 else {}
         fields = [("action", action), ("index", "0"), (ACTION_CHECKBOX_NAME, str(row.pk))]
         url = self.url(self.model, "changelist", **query)
         return {"label": label, "url": url, "fields": fields, "dangerous": dangerous}
 
     def list_link(self, model: type[Model], text: object, backend: str, **query: Any) -> str:
-        """Return a link to a list, narrowed to a backend where TASKS has several."""
+        """Return a link to a list, filtered by backend if TASKS has several."""
         if len(backend_aliases()) > 1:
             query[BACKEND_VAR] = backend
         return link(self.url(model, "changelist", **query), text)

@@ -1,4 +1,4 @@
-"""How values are shown. Whatever a task or a user wrote is text: it is escaped, never trusted."""
+"""How values are displayed. Everything that a task or a user wrote is text: it is escaped, never trusted."""
 
 import json
 from datetime import datetime
@@ -39,12 +39,12 @@ LONGEST_LINE = 100
 
 
 def storable(text: str) -> str:
-    """Return a text that can be sent: a lone surrogate, which JSON may hold, cannot."""
+    """Return a text that can be sent: lone surrogates, which JSON may contain, cannot."""
     return text.encode("utf-8", "replace").decode()
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time with two or three significant digits: 350 ms, 1.24 s, 2 min 5 s, 3 h 4 min, 2 d 3 h."""
+    """Return a duration with two or three significant digits: 350 ms, 1.24 s, 2 min 5 s, 3 h 4 min, 2 d 3 h."""
     if seconds is None:
         return NOTHING
     if seconds < 0.001:
@@ -65,24 +65,24 @@ def _long_duration(seconds: int) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number as the language writes it: 1,204."""
+    """Return a number in the language's format: 1,204."""
     return number_format(value if isinstance(value, int) else f"{value:.6g}", force_grouping=True)
 
 
 def percent(share: float) -> str:
-    """Return a share as the language writes it: 1.5%."""
+    """Return a share in the language's format: 1.5%."""
     return _("%s%%") % number_format(f"{100 * share:.1f}")
 
 
 def counted(number: Count) -> str:
-    """Return a number of rows as far as it is known: 1,204, ~1,204,000 or 10,000+, as the language writes numbers."""
+    """Return a number of rows as exactly as it is known: 1,204, ~1,204,000 or 10,000+, in the language's format."""
     before = "~" if number.precision == Precision.ABOUT else ""
     after = "+" if number.precision == Precision.AT_LEAST else ""
     return f"{before}{number_format(int(number), force_grouping=True)}{after}"
 
 
 def moment(value: datetime | None) -> str:
-    """Return how long ago a moment was, or how far ahead it is; the exact moment stands in the title."""
+    """Return how long ago a time was, or how far ahead it is; the exact time is in the title."""
     if value is None:
         return NOTHING
     local = timezone.localtime(value) if timezone.is_aware(value) else value
@@ -98,7 +98,7 @@ def _distance(value: datetime) -> str:
 
 
 def _coarse(seconds: float) -> str:
-    """Return a length of time in one unit."""
+    """Return a duration in one unit."""
     if seconds < MINUTE:
         return _("%d s") % seconds
     if seconds < HOUR:
@@ -109,7 +109,7 @@ def _coarse(seconds: float) -> str:
 
 
 def size(number: int | None) -> str:
-    """Return a number of bytes as megabytes or what fits."""
+    """Return a number of bytes in megabytes or another suitable unit."""
     return filesizeformat(number) if number else NOTHING
 
 
@@ -119,7 +119,7 @@ def badge(name: str, label: object) -> SafeString:
 
 
 def below(value: object, text: object) -> SafeString:
-    """Return a value with something smaller to say about it on a second line."""
+    """Return a value with a note in smaller text on a second line."""
     return format_html('{}<span class="tasksq-below quiet">{}</span>', value, text)
 
 
@@ -128,18 +128,18 @@ def code(text: str) -> SafeString:
 
 
 def block(text: str) -> SafeString:
-    """Return a text of several lines as it is."""
+    """Return a multi-line text unchanged."""
     return format_html('<pre class="tasksq-block">{}</pre>', storable(text))
 
 
-def json_block(value: Any) -> SafeString:
-    """Return a value as JSON: on one line where it fits, else indented."""
+def json_block(value: object) -> SafeString:
+    """Return a value as JSON: on one line if it fits, else indented."""
     short = json.dumps(value, ensure_ascii=False, default=str)
     return block(short if len(short) <= LONGEST_LINE else json.dumps(value, ensure_ascii=False, default=str, indent=2))
 
 
 def shortened(text: str, longest: int = LONGEST_LINE) -> str:
-    """Return the beginning of a text; the whole of it stands in the title."""
+    """Return the beginning of a text; the full text is in the title."""
     text = storable(text)
     if len(text) <= longest:
         return text
@@ -147,11 +147,11 @@ def shortened(text: str, longest: int = LONGEST_LINE) -> str:
 
 
 def link(url: str | None, text: object) -> str:
-    """Return a link, or only its text where there is no page."""
+    """Return a link, or only its text if there is no page."""
     return format_html('<a href="{}">{}</a>', url, text) if url else str(text)
 
 
 def names(values: Any) -> str:
-    """Return a list of names, as it stands in a row."""
+    """Return a list of names from a row, for display."""
     found = values if isinstance(values, list | tuple) else [values]
     return ", ".join(storable(str(value)) for value in found)

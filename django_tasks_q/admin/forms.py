@@ -9,8 +9,9 @@ from django.utils.translation import gettext_lazy
 
 from ..compat import BaseTask
 from ..control.calls import parameters_of
-from ..control.jobs import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from ..control.queues import LONGEST_NAME
+from ..control.queues import find_refusal
+from ..task_options import HIGHEST_PRIORITY, LONGEST_QUEUE_NAME, LOWEST_PRIORITY
+from .backends import backend_aliases
 
 __all__ = ["CallForm", "EnqueueForm", "MoveForm"]
 
@@ -18,22 +19,30 @@ LONGEST_DELAY = 366 * 86_400
 
 
 class MoveForm(forms.Form):
-    """To which queue jobs go, and with which priority."""
+    """The queue and the priority that jobs are moved to."""
 
-    queue = forms.CharField(label=gettext_lazy("Queue"), max_length=LONGEST_NAME, required=False)
+    queue = forms.CharField(label=gettext_lazy("Queue"), max_length=LONGEST_QUEUE_NAME, required=False)
     priority = forms.IntegerField(
         label=gettext_lazy("Priority"), min_value=LOWEST_PRIORITY, max_value=HIGHEST_PRIORITY, required=False
     )
 
+    def clean_queue(self) -> str:
+        """Refuse a queue that none of the backends has. Jobs of one that does not have it are left alone."""
+        name: str = self.cleaned_data["queue"]
+        refusals = [find_refusal(name, backend=alias) for alias in backend_aliases()] if name else []
+        if refusals and all(refusals):
+            raise forms.ValidationError(refusals[0] or "")
+        return name
+
     def clean(self) -> dict[str, Any]:
         given = {"queue": self.cleaned_data.get("queue") or None, "priority": self.cleaned_data.get("priority")}
         if not self.errors and given == {"queue": None, "priority": None}:
-            raise forms.ValidationError(_("Name another queue or another priority."))
+            raise forms.ValidationError(_("Choose a different queue or priority."))
         return given
 
 
 class JSONText(forms.CharField):
-    """A value as JSON. kind: what it must be."""
+    """A value as JSON. kind: the type that it must have."""
 
     widget = forms.Textarea(attrs={"rows": 2, "cols": 60, "spellcheck": "false"})
 
@@ -48,7 +57,7 @@ class JSONText(forms.CharField):
         try:
             found = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(_("This is not JSON: %s. A text needs quotes.") % error) from None
+            raise forms.ValidationError(_("This is not valid JSON: %s. Text needs quotes.") % error) from None
         if not isinstance(found, self.kind):
             wanted = _("a list: [1, 2]") if self.kind is list else _('an object: {"name": 1}')
             raise forms.ValidationError(_("This must be %s.") % wanted)
@@ -58,8 +67,8 @@ class JSONText(forms.CharField):
 class CallForm(forms.Form):
     """The arguments of a call, one field for each parameter of the task.
 
-    args, kwargs: those to begin with. Once it is valid, `call` are the arguments as they are to be passed. Raise
-    ValueError where the task has no signature.
+    args, kwargs: the initial values. Once the form is valid, `call` has the arguments to pass. Raise ValueError if the
+    task has no signature.
     """
 
     def __init__(
@@ -70,7 +79,7 @@ class CallForm(forms.Form):
         self.fits = True
         begun = self._begun(args, kwargs or {})
         arguments = {_field_name(each): _field(each, begun) for each in self.parameters}
-        # Before those of the class, which say where it goes.
+        # Before the fields of the class, which say where it goes.
         self.fields = arguments | self.fields
 
     def _begun(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +100,7 @@ class CallForm(forms.Form):
             elif each.kind == each.VAR_KEYWORD:
                 kwargs |= value or {}
             elif self._is_given(each):
-                # By position as long as none before it was left out.
+                # By position as long as no earlier one was left out.
                 by_name = each.kind == each.KEYWORD_ONLY or len(args) < self.parameters.index(each)
                 if by_name:
                     kwargs[each.name] = value
@@ -100,14 +109,14 @@ class CallForm(forms.Form):
         return args, kwargs
 
     def _is_given(self, each: inspect.Parameter) -> bool:
-        """Say whether something stands in the field, or must: an empty text is a text where there is no default."""
+        """Return whether the field has a value, or is required."""
         return each.default is each.empty or bool(self.data.get(_field_name(each), "").strip())
 
 
 class EnqueueForm(CallForm):
-    """A call, and when and where it is to run. What is left empty is as the task has it."""
+    """A call, and when and where it is to run. Empty fields mean the task's own values."""
 
-    queue = forms.CharField(label=gettext_lazy("Queue"), max_length=LONGEST_NAME, required=False)
+    queue = forms.CharField(label=gettext_lazy("Queue"), max_length=LONGEST_QUEUE_NAME, required=False)
     priority = forms.IntegerField(
         label=gettext_lazy("Priority"), min_value=LOWEST_PRIORITY, max_value=HIGHEST_PRIORITY, required=False
     )
@@ -117,7 +126,7 @@ class EnqueueForm(CallForm):
 
 
 def _field_name(each: inspect.Parameter) -> str:
-    # None of ours begins so.
+    # None of our own fields begins like this.
     return f"arg-{each.name}"
 
 
@@ -130,18 +139,20 @@ def _field(each: inspect.Parameter, begun: Mapping[str, Any]) -> forms.Field:
     optional = each.default is not each.empty
     common: dict[str, Any] = {"label": _label(each), "required": not optional}
     if optional:
-        common["help_text"] = _("Left empty: %s") % repr(each.default)[:100]
+        common["help_text"] = _("If empty: %s") % repr(each.default)[:100]
     return _typed_field(each, common, begun)
 
 
 def _typed_field(each: inspect.Parameter, common: dict[str, Any], begun: Mapping[str, Any]) -> forms.Field:
-    """Return a field that suits the annotation, or one for JSON where there is none, or the value is another."""
+    """Return a field for the annotation, or one for JSON if there is none, or if the value does not match it."""
     has_value = each.name in begun
     value = begun.get(each.name)
     kind = {"str": str, "int": int}.get(str(each.annotation), each.annotation)
     if kind is str and (not has_value or isinstance(value, str)):
         widget = forms.Textarea(attrs={"rows": 1, "cols": 60})
-        return forms.CharField(**common | {"required": False}, strip=False, initial=value, widget=widget)
+        # An empty field would mean an empty text: that is intended only if the call had it before.
+        common["required"] &= value != ""
+        return forms.CharField(**common, strip=False, initial=value, widget=widget)
     if kind is int and (not has_value or type(value) is int):
         return forms.IntegerField(**common, initial=value)
     return JSONText(

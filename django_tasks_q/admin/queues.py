@@ -16,7 +16,7 @@ from ..lifecycle import JobStatus
 from ..models import Job, Queue, Result
 from ..monitoring.counts import Count
 from ..monitoring.queues import QueueStats, queue_stats
-from .actions import record
+from .actions.verbs import record
 from .backends import BACKEND_VAR, backend_aliases
 from .base import TasksAdmin
 from .display import badge, counted, duration, link, moment, storable
@@ -29,10 +29,10 @@ STATUSES = (JobStatus.READY, JobStatus.RUNNING, JobStatus.SCHEDULED, JobStatus.W
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Pause or resume: what does it, what to write in the history, and what to tell the user."""
+    """Pause or resume: the function, the entry in the history, and the messages to the user."""
 
     act: Callable[..., bool]
-    entry: Any
+    entry: object
     done: Any
     needless: Any
 
@@ -40,13 +40,13 @@ class Switch:
 PAUSE = Switch(
     act=queues.pause,
     entry=gettext_lazy("Paused."),
-    done=gettext_lazy("The queue “%s” is paused. What runs already goes on."),
-    needless=gettext_lazy("The queue “%s” was paused already."),
+    done=gettext_lazy("The queue “%s” is paused. Running jobs continue."),
+    needless=gettext_lazy("The queue “%s” was already paused."),
 )
 RESUME = Switch(
     act=queues.resume,
     entry=gettext_lazy("Resumed."),
-    done=gettext_lazy("The queue “%s” runs again."),
+    done=gettext_lazy("The queue “%s” is running again."),
     needless=gettext_lazy("The queue “%s” was not paused."),
 )
 
@@ -60,7 +60,7 @@ class QueueAdmin(TasksAdmin):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("django_tasks_q.pause_queue")
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {
@@ -73,9 +73,9 @@ class QueueAdmin(TasksAdmin):
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Go to the list, where all there is to know stands."""
+        """Redirect to the list, which shows everything."""
         return HttpResponseRedirect(self.url(Queue, "changelist") or "")
 
     # pause and resume
@@ -117,8 +117,8 @@ class QueueAdmin(TasksAdmin):
 
     # the page
 
-    def _lines(self, alias: str) -> Iterator[dict[str, Any]]:
-        """Yield what the page shows of each queue of a backend."""
+    def _lines(self, alias: str) -> Iterator[dict[str, object]]:
+        """Yield what the page shows about each queue of a backend."""
         rows = {row.name: row for row in Queue.objects.using(get_database(alias)).filter(backend=alias)}
         for stats in queue_stats(alias):
             yield {

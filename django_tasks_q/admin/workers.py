@@ -8,20 +8,20 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..lifecycle import JobStatus, WorkerRequest
+from ..lifecycle import ALIVE, JobStatus, WorkerRequest
 from ..models import Job, Worker
-from ..monitoring.workers import WorkerState, workers
-from .backends import backends_in
+from ..monitoring.health import WorkerState, workers
+from .actions.bulk import DRAIN_MANY, STOP_MANY
+from .actions.steps import run
+from .backends import aliases_in
 from .base import TasksAdmin
-from .batches import run
-from .bulks import ALIVE, DRAIN_MANY, STOP_MANY
 from .display import badge, below, code, link, moment, names, size, storable
-from .filters import BackendFilter, WorkerStatusFilter
-from .pagination import TasksChangeList
+from .lists.filters import BackendFilter, WorkerStatusFilter
+from .lists.pagination import TasksChangeList
 
 __all__ = ["WorkerAdmin"]
 
-# How many of the jobs that a worker runs are listed with it.
+# How many of a worker's running jobs are listed with it.
 MOST_JOBS = 100
 
 
@@ -35,7 +35,7 @@ class WorkerChangeList(TasksChangeList):
 
 
 class WorkerAdmin(TasksAdmin):
-    """The workers, those that run first."""
+    """The workers, running ones first."""
 
     ordering = (F("stopped_at").desc(nulls_first=True), "pk")
     list_display = ("name", "state", "queue_names", "jobs", "finished", "used_memory", "heartbeat")
@@ -72,14 +72,14 @@ class WorkerAdmin(TasksAdmin):
         return run(self, request, queryset, STOP_MANY)
 
     def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        """Do an action. What no worker can be called is refused in words: a database would refuse it otherwise."""
+        """Do an action. An impossible worker id is refused with a message, or a database would refuse it."""
         if "\0" not in "".join(request.POST.getlist(ACTION_CHECKBOX_NAME)):
             return super().response_action(request, *args, **kwargs)
-        messages.error(request, gettext("What was selected are not ids: nothing was done."))
+        messages.error(request, gettext("The selected values are not ids: nothing was done."))
         return None
 
     def buttons(self, request: HttpRequest, row: Worker) -> list[dict[str, Any]]:
-        """Return what this user may ask of a worker that runs."""
+        """Return the requests that this user may send to a running worker."""
         found: list[dict[str, Any]] = []
         if row.status not in ALIVE or row.request == WorkerRequest.STOP:
             return found
@@ -100,7 +100,7 @@ class WorkerAdmin(TasksAdmin):
             row.now = states_in(row._state.db).get(row.pk)
         return row
 
-    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def details(self, request: HttpRequest, row: Worker) -> dict[str, object]:
         held: QuerySet[Job] = Job.objects.using(row._state.db).filter(status=JobStatus.RUNNING, worker_id=row.pk)
         rows = held.only("task_path", "last_attempted_at", "attempt").order_by("pk")[:MOST_JOBS]
         links = ((job, link(self.url(Job, "change", job.pk), storable(str(job)))) for job in rows)
@@ -118,6 +118,8 @@ class WorkerAdmin(TasksAdmin):
         """Alive or not, by the heartbeat and the database's clock."""
         if row.now is not None and row.now.stale:
             return badge("stale", _("Stale"))
+        if row.now is not None and row.now.trouble:
+            return below(badge("stale", _("Cannot record")), row.now.trouble)
         if row.request and row.status in ALIVE:
             asked = _("asked to stop") if row.request == WorkerRequest.STOP else _("asked to drain")
             return below(badge(row.status, row.get_status_display()), asked)
@@ -132,7 +134,7 @@ class WorkerAdmin(TasksAdmin):
 
     @admin.display(description=_("running"))
     def jobs(self, row: Worker) -> str:
-        """How many jobs it runs, of how many it can."""
+        """How many jobs it is running, and how many it could."""
         text = _("%(running)d of %(concurrency)d") % {"running": row.running, "concurrency": row.concurrency}
         return self.list_link(Job, text, row.backend, worker=row.pk) if row.running else text
 
@@ -154,5 +156,5 @@ class WorkerAdmin(TasksAdmin):
 
 
 def states_in(using: str) -> dict[str, WorkerState]:
-    """Return the workers of a database, by id, as they are now."""
-    return {state.id: state for alias in backends_in(using) for state in workers(alias)}
+    """Return the current state of a database's workers, by id."""
+    return {state.id: state for alias in aliases_in(using) for state in workers(alias)}

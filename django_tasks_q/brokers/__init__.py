@@ -1,4 +1,4 @@
-"""The only code that changes a job. get_broker() is its one door, for callers that must not import models yet."""
+"""The only code that changes a job. Its entry point is get_broker(), for callers that cannot import models yet."""
 
 from functools import cache
 from importlib import import_module
@@ -25,7 +25,7 @@ BROKERS = {
 
 @cache
 def get_broker(alias: str) -> "Broker":
-    """Return the broker of the backend with this alias. Raise ImproperlyConfigured for a database without one."""
+    """Return the broker of the backend with this alias. Raise ImproperlyConfigured if its database has none."""
     options = task_backends[alias].config
     using = get_database(alias)
     vendor = connections[using].vendor
@@ -39,12 +39,12 @@ def get_broker(alias: str) -> "Broker":
 
 
 def can_hold_queue(using: str) -> bool:
-    """Say whether there is a broker for this kind of database."""
+    """Return whether there is a broker for this kind of database."""
     return connections[using].vendor in BROKERS
 
 
 def get_database(alias: str) -> str:
-    """Return the database alias that holds the tables of this backend: the option, or what the routers say."""
+    """Return the alias of the database with this backend's tables: from the option, or from the routers."""
     named = task_backends[alias].config.database
     if named:
         return str(named)

@@ -1,37 +1,39 @@
 import json
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from django.conf import settings
-from django.core.checks import CheckMessage, Warning
-from django.utils import timezone
-
-from .base import LONGEST_LOCK_WAIT, Broker, Position
-from .counters import counted
-from .operator import LOG
-from .silence import end_silence
+from .base import Broker
+from .claim import BARRED, Claim, Position
+from .dialects.base import Dialect
+from .dialects.mysql import MySQLDialect
+from .sql import LOG, counted, placeholders
 from .values import ClaimedJob
 
 __all__ = ["MySQLBroker"]
+
+# How many probes for one queue come before one scan of many index entries, and how many names make that one pay off.
+FEW_LOOKS, MANY_ENTRIES, MANY_NAMES = 16, 1_000, 4
+_NEXT_NAMES = (
+    "SELECT DISTINCT queue_name FROM (SELECT queue_name FROM django_tasks_q_job FORCE INDEX (tasksq_job_claim)"
+    " WHERE backend = %s AND status = 'READY' AND queue_name > %s ORDER BY queue_name LIMIT %s) q ORDER BY queue_name"
+)
+_NEXT_HOLDER = (
+    "SELECT worker_id, backend FROM django_tasks_q_job FORCE INDEX (tasksq_job_running)"
+    " WHERE status = 'RUNNING' AND worker_id > %s ORDER BY worker_id, id LIMIT 1"
+)
 
 
 class MySQLBroker(Broker):
     """MySQL 8 and MariaDB 10.6 or later: locks first, then writes by primary key, so that no gap lock is taken.
 
-    Every statement that locks is told its index: a row that is only looked at is locked too, and sessions that look at
-    each other's rows deadlock.
+    Every locking statement names its index: a row that is only read is locked too, and sessions that read each other's
+    rows deadlock.
     """
 
-    by_key: ClassVar[str] = " FORCE INDEX (PRIMARY)"
-    by_due_at: ClassVar[str] = " FORCE INDEX (tasksq_job_scheduled)"
-    by_next_run: ClassVar[str] = " FORCE INDEX (tasksq_schedule_due)"
-    needs: ClassVar[str] = "MySQL 8.0.11 or MariaDB 10.6 or later"
-    # MySQL can, MariaDB cannot.
-    limits_by_row: ClassVar[bool] = False
+    dialect_class: ClassVar[type[Dialect]] = MySQLDialect
     error_group: ClassVar[str] = "LEFT(JSON_UNQUOTE(JSON_EXTRACT(o.error, '$.group')), 255)"
-    # The ids are ASCII, which MySQL compares with text of any collation; with Unicode it must be of the same one.
+    # The ids are ASCII, which MySQL compares with text of any collation; Unicode text needs the same collation.
     outcome_rows: ClassVar[str] = (
         "JSON_TABLE(%s, '$[*]' COLUMNS (id VARCHAR(36) CHARACTER SET ascii PATH '$.id', attempt INT PATH '$.attempt',"
         " status VARCHAR(10) PATH '$.status', started_at DATETIME(6) PATH '$.started_at',"
@@ -39,102 +41,87 @@ class MySQLBroker(Broker):
         " return_value LONGTEXT CHARACTER SET utf8mb4 PATH '$.return_value',"
         " error LONGTEXT CHARACTER SET utf8mb4 PATH '$.error', due_at DATETIME(6) PATH '$.due_at',"
         " failed INT PATH '$.failed', lost INT PATH '$.lost', uncharged INT PATH '$.uncharged',"
-        " reason VARCHAR(500) CHARACTER SET utf8mb4 PATH '$.reason')) o"
+        " reason VARCHAR(500) CHARACTER SET utf8mb4 PATH '$.reason', displaced INT PATH '$.displaced')) o"
     )
 
-    def check_database(self) -> Iterator[CheckMessage]:
-        yield from super().check_database()
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT @@character_set_database")
-            (charset,) = cursor.fetchone()
-        if charset != "utf8mb4":
-            yield Warning(
-                f'The database "{self.using}" stores text in {charset}, which does not hold every character: what a '
-                "task says of itself may be refused.",
-                hint=f"Run: ALTER DATABASE {self.connection.settings_dict['NAME']} CHARACTER SET utf8mb4, "
-                "and convert the tables that are there.",
-                id="tasksq.W007",
-            )
-
-    def prepare_session(self) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SET SESSION innodb_lock_wait_timeout = %s", [LONGEST_LOCK_WAIT])
-        raw = self.connection.connection
-        # PyMySQL does not tell it in any other way.
-        end_silence(getattr(raw, "_sock", raw).fileno(), self.options.rescue_after)
-
-    @property
-    def now_sql(self) -> str:  # type: ignore[override]
-        """The server's clock in the time zone in which Django stores: its session's own may be any other."""
-        zone = self.connection.timezone if settings.USE_TZ else timezone.get_default_timezone()
-        offset = timezone.now().astimezone(zone).utcoffset()
-        seconds = int(offset.total_seconds()) if offset else 0
-        return f"(UTC_TIMESTAMP(6) + INTERVAL {seconds} SECOND)" if seconds else "UTC_TIMESTAMP(6)"
-
-    def claim(
-        self, worker_id: str, queue_name: str, limit: int, *, after: Sequence[Position] = ()
-    ) -> list[ClaimedJob]:
+    def claim_within(
+        self, worker_id: str, queue_name: str, limit: int, size: int, *, after: Sequence[Position] = ()
+    ) -> Claim:
         with self.transaction(durable=False), self.connection.cursor() as cursor:
-            cursor.execute(self._pick_sql, [self.alias, queue_name, self.alias, queue_name, limit])
-            keys = [row[0] for row in cursor.fetchall()]
+            cursor.execute(self._pick_sql, [self.alias, queue_name, self.alias, queue_name, worker_id, limit])
+            found = cursor.fetchall()
+            keys = self._that_fit(found, size)
             if not keys:
-                return []
-            marks = ", ".join(["%s"] * len(keys))
+                return Claim([], is_cut=False)
+            chosen = placeholders(keys)
             cursor.execute(
-                f"UPDATE django_tasks_q_job{self.by_key} SET status = 'RUNNING', worker_id = %s,"
-                f" attempt = {counted('attempt')}, reason = '', last_attempted_at = {self.now_sql},"
-                f" started_at = COALESCE(started_at, {self.now_sql})"
-                f" WHERE id IN ({marks})",
+                f"UPDATE django_tasks_q_job{self.dialect.by_key} SET status = 'RUNNING', worker_id = %s,"
+                f" attempt = {counted('attempt')}, reason = '', last_attempted_at = {self.dialect.now_sql},"
+                f" started_at = COALESCE(started_at, {self.dialect.now_sql})"
+                f" WHERE id IN ({chosen})",
                 [worker_id, *keys],
             )
             cursor.execute(
-                f"SELECT {self._claimed_columns} FROM django_tasks_q_job j WHERE id IN ({marks})"
+                f"SELECT {self._claimed_columns} FROM django_tasks_q_job j WHERE id IN ({chosen})"
                 " ORDER BY priority DESC, id",
                 keys,
             )
-            return [self._claimed(row) for row in cursor.fetchall()]
+            return Claim([self._claimed(row) for row in cursor.fetchall()], len(keys) < len(found))
 
-    def ready_queues(self) -> list[str]:
-        # One by one: the server does not use the index for a comparison with another row of a recursive query.
+    def _all_ready(self, cursor: Any, paused: bool) -> list[str]:
+        # From one to the next, because the server does not use the index for a comparison with another row of a
+        # recursive query. Now and then many entries at once, as long as there are many names among them.
         names: list[str] = []
-        with self.connection.cursor() as cursor:
-            while True:
-                cursor.execute(
-                    "SELECT MIN(queue_name) FROM django_tasks_q_job"
-                    " WHERE backend = %s AND status = 'READY' AND queue_name > %s",
-                    [self.alias, names[-1] if names else ""],
-                )
-                name = cursor.fetchone()[0]
-                if name is None:
-                    return names
-                names.append(name)
+        looks, found = 0, [""]
+        while found:
+            looks += 1
+            entries = 1 if looks % FEW_LOOKS else MANY_ENTRIES
+            cursor.execute(_NEXT_NAMES, [self.alias, names[-1] if names else "", entries])
+            found = [row[0] for row in cursor.fetchall()]
+            names += found
+            if entries == MANY_ENTRIES and len(found) >= MANY_NAMES:
+                looks -= 1
+        if names and not paused:
+            cursor.execute("SELECT name FROM django_tasks_q_queue WHERE backend = %s AND paused", [self.alias])
+            paused_names = {row[0] for row in cursor.fetchall()}
+            return [name for name in names if name not in paused_names]
+        return names
+
+    def _holders(self, cursor: Any) -> list[str]:
+        # One by one, like queues.
+        found: list[tuple[str, str]] = []
+        while True:
+            cursor.execute(_NEXT_HOLDER, [found[-1][0] if found else ""])
+            row = cursor.fetchone()
+            if row is None:
+                return [worker_id for worker_id, backend in found if backend == self.alias]
+            found.append(row)
 
     @cached_property
     def _pick_sql(self) -> str:
         return (
-            "SELECT id FROM django_tasks_q_job FORCE INDEX (tasksq_job_claim)"
+            f"SELECT id, {self.dialect.size_sql} FROM django_tasks_q_job FORCE INDEX (tasksq_job_claim)"
             " WHERE backend = %s AND status = 'READY' AND queue_name = %s"
-            " AND NOT EXISTS (SELECT 1 FROM django_tasks_q_queue WHERE backend = %s AND name = %s AND paused)"
-            f" ORDER BY priority DESC, id LIMIT %s {self.skip_locked}"
+            f" AND NOT ({BARRED}) ORDER BY priority DESC, id LIMIT %s {self.dialect.skip_locked}"
         )
 
     @cached_property
     def _hand_back_sql(self) -> str:
         changes = ", ".join(f"j.{name} = {value}" for name, value in self._handed_back.items())
         return (
-            f"UPDATE {self.outcome_rows} STRAIGHT_JOIN django_tasks_q_job j{self.by_key}"
+            f"UPDATE {self.outcome_rows} STRAIGHT_JOIN django_tasks_q_job j{self.dialect.by_key}"
             f" ON j.id = {self.outcome_key} SET {changes}"
         )
 
     def _delete(self, keys: Sequence[Any], table: str) -> int:
-        return self._delete_by(keys, f"{table} d{self.by_key} ON d.id")
+        return self._delete_by(keys, f"{table} d{self.dialect.by_key} ON d.id")
 
     def _delete_lines(self, keys: Sequence[Any]) -> None:
         if keys:
             self._delete_by(keys, f"{LOG} d FORCE INDEX (tasksq_job_log_run) ON d.job_id")
 
     def _delete_by(self, keys: Sequence[Any], found: str) -> int:
-        # Key by key, because of a short table the server would delete by looking at all of it.
+        # Key by key, because in a short table the server would read all rows to delete.
         with self.connection.cursor() as cursor:
             cursor.execute(
                 "DELETE d FROM JSON_TABLE(%s, '$[*]' COLUMNS (id VARCHAR(36) CHARACTER SET ascii PATH '$')) k"
@@ -151,22 +138,6 @@ class MySQLBroker(Broker):
             f"CASE WHEN JSON_LENGTH(j.errors) >= {self.options.max_errors} THEN JSON_REMOVE(j.errors, '$[0]')"
             " ELSE j.errors END, CONCAT('[', o.error, ']')) END"
         )
-
-    def adding_up(self, table: str, key: Sequence[str], sums: Sequence[str]) -> str:
-        changes = ", ".join(f"{table}.{name} = {table}.{name} + VALUES({name})" for name in sums)
-        return f"ON DUPLICATE KEY UPDATE {changes}"
-
-    def _literal(self, text: str) -> str:
-        # A backslash escapes here, as it does in no other database.
-        return super()._literal(text.replace("\\", "\\\\"))
-
-    def to_key(self, job_id: uuid.UUID | str) -> Any:
-        return str(job_id) if self.connection.features.has_native_uuid_field else super().to_key(job_id)
-
-    def _from_moment(self, value: Any) -> Any:
-        if value is None or not settings.USE_TZ:
-            return value
-        return timezone.make_aware(value, self.connection.timezone)
 
     def _claimed(self, row: Sequence[Any]) -> ClaimedJob:
         return super()._claimed([item.decode() if isinstance(item, bytes) else item for item in row])

@@ -1,102 +1,53 @@
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.conf import settings
-from django.core.checks import CheckMessage, Warning
-from django.utils import timezone
-
-from .base import Broker, Position
-from .counters import counted
-from .values import ClaimedJob
+from .base import Broker
+from .claim import BARRED, Claim, Position
+from .dialects.base import Dialect
+from .dialects.sqlite import SQLiteDialect
+from .sql import JOB, counted, placeholders
 
 __all__ = ["SQLiteBroker"]
 
 
 class SQLiteBroker(Broker):
-    """One writer at a time: every transaction takes the write lock at its beginning, or waits for it."""
+    """One writer at a time: every transaction takes the write lock when it begins, or waits for it."""
 
-    needs: ClassVar[str] = "SQLite 3.38 or later"
-    lock_rows: ClassVar[str] = ""
-    skip_locked: ClassVar[str] = ""
+    dialect_class: ClassVar[type[Dialect]] = SQLiteDialect
     outcome_rows: ClassVar[str] = (
         "(SELECT value ->> '$.id' AS id, value ->> '$.attempt' AS attempt, value ->> '$.status' AS status,"
         " value ->> '$.started_at' AS started_at, value ->> '$.finished_at' AS finished_at,"
         " value ->> '$.return_value' AS return_value, value ->> '$.error' AS error,"
         " value ->> '$.due_at' AS due_at, value ->> '$.failed' AS failed, value ->> '$.lost' AS lost,"
-        " value ->> '$.uncharged' AS uncharged, value ->> '$.reason' AS reason FROM json_each(%s)) o"
+        " value ->> '$.uncharged' AS uncharged, value ->> '$.reason' AS reason,"
+        " value ->> '$.displaced' AS displaced FROM json_each(%s)) o"
     )
-
     error_group: ClassVar[str] = "substr(o.error ->> '$.group', 1, 255)"
 
-    def check_settings(self) -> Iterator[CheckMessage]:
-        options = self.connection.settings_dict.get("OPTIONS") or {}
-        if str(options.get("transaction_mode", "")).upper() not in {"IMMEDIATE", "EXCLUSIVE"}:
-            yield Warning(
-                f'Transactions of the SQLite database "{self.using}" are deferred: one that reads before it writes '
-                'fails with "database is locked" when another has written in between.',
-                hint=f'Set DATABASES["{self.using}"]["OPTIONS"]["transaction_mode"] = "IMMEDIATE".',
-                id="tasksq.W002",
-            )
-
-    def check_database(self) -> Iterator[CheckMessage]:
-        with self.connection.cursor() as cursor:
-            if self.connection.Database.sqlite_version_info < (3, 38):
-                yield self._too_old("the operator ->>")
-            cursor.execute("PRAGMA journal_mode")
-            mode = cursor.fetchone()[0]
-        if mode not in {"wal", "memory"}:
-            yield Warning(
-                f'The SQLite database "{self.using}" is in journal mode {mode}: whoever reads blocks the workers, '
-                "and they block him.",
-                hint=f'Set DATABASES["{self.using}"]["OPTIONS"]["init_command"] = '
-                '"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;".',
-                id="tasksq.W001",
-            )
-
-    @contextmanager
-    def transaction(self, *, durable: bool = True, savepoint: bool = True) -> Iterator[None]:
-        connection = self.connection
-        # Django reads the mode from the settings when it connects, not before.
-        connection.ensure_connection()
-        before = connection.transaction_mode
-        # A transaction that reads first and writes later fails at once where another has written in between.
-        connection.transaction_mode = "IMMEDIATE"
-        try:
-            with super().transaction(savepoint=savepoint):
-                connection.transaction_mode = before
-                yield
-        finally:
-            connection.transaction_mode = before
-
-    def timely(self) -> AbstractContextManager[Any]:
-        return self.transaction()
-
-    @property
-    def now_sql(self) -> str:  # type: ignore[override]
-        """The clock of this host, which is the database's: microseconds, as Django writes them."""
-        return self._literal(str(self._to_moment(timezone.now())))
-
-    def claim(
-        self, worker_id: str, queue_name: str, limit: int, *, after: Sequence[Position] = ()
-    ) -> list[ClaimedJob]:
+    def claim_within(
+        self, worker_id: str, queue_name: str, limit: int, size: int, *, after: Sequence[Position] = ()
+    ) -> Claim:
         with self.transaction(), self.connection.cursor() as cursor:
-            now = self.now_sql
+            now = self.dialect.now_sql
             cursor.execute(
-                "UPDATE django_tasks_q_job AS j SET status = 'RUNNING', worker_id = %s,"
-                f" attempt = {counted('attempt')},"
+                f"SELECT id, {self.dialect.size_sql} FROM {JOB}"
+                " WHERE backend = %s AND status = 'READY' AND queue_name = %s"
+                f" AND NOT ({BARRED}) ORDER BY priority DESC, id LIMIT %s",
+                [self.alias, queue_name, self.alias, queue_name, worker_id, limit],
+            )
+            found = cursor.fetchall()
+            keys = self._that_fit(found, size)
+            cursor.execute(
+                f"UPDATE {JOB} AS j SET status = 'RUNNING', worker_id = %s, attempt = {counted('attempt')},"
                 f" reason = '', last_attempted_at = {now}, started_at = COALESCE(started_at, {now})"
-                " WHERE id IN (SELECT id FROM django_tasks_q_job WHERE backend = %s AND status = 'READY'"
-                " AND queue_name = %s AND NOT EXISTS (SELECT 1 FROM django_tasks_q_queue"
-                " WHERE backend = %s AND name = %s AND paused) ORDER BY priority DESC, id LIMIT %s)"
+                f" WHERE id IN ({placeholders(keys)})"
                 f" RETURNING {', '.join(self._claimed_columns.replace('j.', '').split(', '))}",
-                [worker_id, self.alias, queue_name, self.alias, queue_name, limit],
+                [worker_id, *keys],
             )
             jobs = [self._claimed(row) for row in cursor.fetchall()]
         jobs.sort(key=lambda job: (-job.priority, job.id))
-        return jobs
+        return Claim(jobs, len(keys) < len(found))
 
     @cached_property
     def _hand_back_sql(self) -> str:
@@ -110,11 +61,3 @@ class SQLiteBroker(Broker):
             f"CASE WHEN json_array_length(j.errors) >= {self.options.max_errors} THEN json_remove(j.errors, '$[0]')"
             " ELSE j.errors END, '$[#]', json(o.error)) END"
         )
-
-    def _from_moment(self, value: Any) -> Any:
-        if value is None:
-            return None
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if settings.USE_TZ and timezone.is_naive(moment):
-            return timezone.make_aware(moment, self.connection.timezone)
-        return moment

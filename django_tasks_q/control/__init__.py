@@ -1,1 +1,1 @@
-"""The operator's verbs, the same for admin, commands and code: each says what it did."""
+"""The operator's actions, the same for admin, commands and code. Each returns what it did."""

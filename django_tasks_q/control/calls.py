@@ -1,18 +1,18 @@
-"""New calls at an operator's wish."""
+"""New calls on an operator's request."""
 
 import inspect
 import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..brokers import get_broker
-from ..calls import find_task
 from ..compat import BaseTask, task_backends
 from ..exceptions import JobNotFound
 from ..models import Result
 from ..results import running_job, task_from_row
+from ..shortcuts import find_task
+from ..signatures import check_arguments
 from ..task import varied
 
 __all__ = ["check_call", "enqueue_call", "parameters_of", "retry_edited"]
@@ -20,8 +20,8 @@ __all__ = ["check_call", "enqueue_call", "parameters_of", "retry_edited"]
 
 def enqueue_call(
     path: str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
     *,
     backend: str = "default",
     queue: str | None = None,
@@ -30,8 +30,8 @@ def enqueue_call(
 ) -> uuid.UUID:
     """Enqueue a call of the task at a dotted path, and return the id of the job.
 
-    Raise InvalidTask where there is none, or where it cannot have what is given, TypeError for arguments that the task
-    does not take or that cannot be stored.
+    Raise InvalidTask if there is no such task, or if an option is invalid for it, TypeError for arguments that the
+    task does not accept or that cannot be stored.
     """
     task: Any = find_task(path)
     check_call(task, args, kwargs)
@@ -40,13 +40,13 @@ def enqueue_call(
 
 
 def retry_edited(
-    result_id: uuid.UUID | str, args: Sequence[Any], kwargs: Mapping[str, Any], *, backend: str = "default"
+    result_id: uuid.UUID | str, args: Sequence[object], kwargs: Mapping[str, object], *, backend: str = "default"
 ) -> uuid.UUID:
-    """Enqueue what a finished job called once more, with other arguments; return the id of the new job.
+    """Enqueue the task of a finished job again, with different arguments; return the id of the new job.
 
-    The new job has the old one for its parent, and its queue, priority, options and metadata. The old one stays in the
-    history as it was: whoever holds its id asked for other arguments. Raise JobNotFound, UnknownTask, CorruptJob, or
-    TypeError for arguments that the task does not take or that cannot be stored.
+    The new job has the old one as its parent, and the same queue, priority, options and metadata. The old one stays in
+    the history unchanged, because callers that hold its id asked for the old arguments. Raise JobNotFound,
+    UnknownTask, CorruptJob, or TypeError for arguments that the task does not accept or that cannot be stored.
     """
     row = Result.objects.using(get_broker(backend).using).filter(pk=result_id, backend=backend).first()
     if row is None:
@@ -60,19 +60,12 @@ def retry_edited(
         running_job.reset(parent)
 
 
-def check_call(task: BaseTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Raise TypeError where a task does not take these arguments."""
-    with suppress(ValueError):
-        # Some functions of C have no signature that could be asked.
-        signature = inspect.signature(task.func)
-        context = [None] if task.takes_context else []
-        try:
-            signature.bind(*context, *args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{task.name}() does not take these arguments: {error}.") from None
+def check_call(task: BaseTask, args: Sequence[object], kwargs: Mapping[str, object]) -> None:
+    """Raise TypeError if a task does not accept these arguments, regardless of OPTIONS["check_arguments"]."""
+    check_arguments(task.name, task.func, task.takes_context, args, kwargs)
 
 
 def parameters_of(task: BaseTask) -> list[inspect.Parameter]:
-    """Return the parameters of a task without its context. Raise ValueError where it has no signature."""
+    """Return the parameters of a task without its context. Raise ValueError if it has no signature."""
     parameters = list(inspect.signature(task.func).parameters.values())
     return parameters[1:] if task.takes_context else parameters

@@ -1,20 +1,19 @@
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..brokers import get_broker
 from ..brokers.values import cancel_reason
 from ..lifecycle import JobStatus, ResultStatus
 from ..models import Job, Result
 from ..notifiers import notify, notify_cancelled
+from ..task_options import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from .queues import check_name
 
 __all__ = [
     "BATCH",
     "CANCELLABLE",
-    "HIGHEST_PRIORITY",
-    "LOWEST_PRIORITY",
     "Cancelled",
     "cancel",
     "cancel_matching",
@@ -27,18 +26,18 @@ __all__ = [
     "run_now_matching",
 ]
 
-# Rows of one transaction: enough to be quick, few enough not to hold up the workers.
+# Rows in one transaction: enough to be fast, few enough not to block the workers.
 BATCH = 1_000
-LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
-# What has not started: what is CANCELLED at once, and can be moved.
+# Jobs that have not started: they are CANCELLED at once, and can be moved.
 CANCELLABLE = (JobStatus.WAITING, JobStatus.SCHEDULED, JobStatus.READY)
 
 
 class Cancelled(NamedTuple):
     """What cancel() did.
 
-    done: the ids of the jobs that are results now, with the status CANCELLED. asked: of those that run, and were asked
-    to stop: their worker raises SoftCancel in them, and kills their process after OPTIONS["cancel_grace"] seconds.
+    done: the ids of the jobs that are now results, with the status CANCELLED. asked: the ids of the running jobs that
+    were asked to stop. Their worker raises SoftCancel in them, and kills their process after OPTIONS["cancel_grace"]
+    seconds.
     """
 
     done: set[uuid.UUID]
@@ -48,9 +47,9 @@ class Cancelled(NamedTuple):
 def cancel(
     job_ids: Iterable[uuid.UUID | str], *, backend: str = "default", by: str = "", running: bool = True
 ) -> Cancelled:
-    """Cancel jobs; say which were, and which run and will be. Finished ones are left alone.
+    """Cancel jobs; return which were cancelled, and which are running and will be. Finished jobs are left unchanged.
 
-    by: who wishes it, in words; it is kept in the reason. running: False leaves those alone that run.
+    by: who cancels them, as text; it is recorded in the reason. running: False leaves running jobs unchanged.
     """
     broker = get_broker(backend)
     cancelled = Cancelled(set(), set())
@@ -71,9 +70,10 @@ def cancel_matching(
     by: str = "",
     running: bool = False,
 ) -> Cancelled:
-    """Cancel the jobs of a queue, of a task (its dotted path), or of both; say which were, and which run and will be.
+    """Cancel the jobs of a queue, of a task (its dotted path), or of both; return the ids, as cancel() does.
 
-    running: also those that run. What is enqueued meanwhile is left alone. Raise ValueError where neither is given.
+    running: also cancel running jobs. Jobs enqueued in the meantime are left unchanged. Raise ValueError if neither a
+    queue nor a task is given.
     """
     if queue is None and task is None:
         raise ValueError("Name a queue or a task: cancel_matching() does not cancel everything.")
@@ -87,14 +87,14 @@ def cancel_matching(
 
 
 def run_now(job_ids: Iterable[uuid.UUID | str], *, backend: str = "default") -> set[uuid.UUID]:
-    """Make scheduled jobs ready before their time, and wake the workers; return the ids of those that were."""
+    """Make scheduled jobs ready early, and wake the workers; return the ids of those that were made ready."""
     return _tell_workers(get_broker(backend).run_now, job_ids, backend)
 
 
 def run_now_matching(*, backend: str = "default", queue: str | None = None, task: str | None = None) -> int:
     """Make the scheduled jobs of a queue, of a task (its dotted path), or of both ready; return how many there were.
 
-    What is enqueued meanwhile is left alone. Raise ValueError where neither is given.
+    Jobs enqueued in the meantime are left unchanged. Raise ValueError if neither is given.
     """
     if queue is None and task is None:
         raise ValueError("Name a queue or a task: run_now_matching() does not run everything.")
@@ -109,11 +109,11 @@ def move(
     to_queue: str | None = None,
     priority: int | None = None,
 ) -> set[uuid.UUID]:
-    """Give jobs that do not run another queue, another priority, or both; return the ids of those that were.
+    """Move jobs that are not running to another queue, another priority, or both; return the ids of those moved.
 
-    Raise ValueError where neither is given, or no job can have it.
+    Raise ValueError if neither is given, or if the value is invalid for a job.
     """
-    changes = _checked_changes(to_queue, priority)
+    changes = _checked_changes(to_queue, priority, backend)
     broker = get_broker(backend)
     return _tell_workers(lambda ids: broker.move(ids, changes), job_ids, backend)
 
@@ -126,38 +126,39 @@ def move_matching(
     to_queue: str | None = None,
     priority: int | None = None,
 ) -> int:
-    """Move the jobs of a queue, of a task (its dotted path), or of both that do not run; return how many there were.
+    """Move the jobs of a queue, of a task (its dotted path), or of both that are not running; return how many.
 
-    What is enqueued meanwhile is left alone. Raise ValueError as move() does, and where all jobs are meant.
+    Jobs enqueued in the meantime are left unchanged. Raise ValueError as move() does, and if neither a queue nor a
+    task is given.
     """
     if queue is None and task is None:
         raise ValueError("Name a queue or a task: move_matching() does not move everything.")
-    _checked_changes(to_queue, priority)
+    _checked_changes(to_queue, priority, backend)
     batches = _matching(CANCELLABLE, backend, queue, task)
     return sum(len(move(batch, backend=backend, to_queue=to_queue, priority=priority)) for batch in batches)
 
 
 def retry(result_ids: Iterable[uuid.UUID | str], *, backend: str = "default") -> set[uuid.UUID]:
-    """Make finished jobs ready again under their old ids, and wake the workers; return the ids of those that were."""
+    """Make finished jobs ready again under their old ids, and wake the workers; return the ids of those retried."""
     return _tell_workers(get_broker(backend).requeue, result_ids, backend)
 
 
 def retry_failed(
     *, backend: str = "default", queue: str | None = None, task: str | None = None, limit: int | None = None
 ) -> int:
-    """Retry what has failed until now, the first to fail first; return how many were.
+    """Retry the jobs that have failed until now, the oldest failure first; return how many were retried.
 
-    task: its dotted path. limit: at most so many. What fails again meanwhile is left alone.
+    task: its dotted path. limit: retry at most this many. Jobs that fail again in the meantime are left unchanged.
     """
     broker = get_broker(backend)
     failed = Result.objects.using(broker.using).filter(
-        backend=backend, status=ResultStatus.FAILED, finished_at__lte=broker.now(), **_same(queue, task)
+        backend=backend, status=ResultStatus.FAILED, finished_at__lte=broker.dialect.now(), **_same(queue, task)
     )
     oldest = failed.order_by("finished_at").values_list("id", "finished_at")
     retried, batch = 0, list(oldest[: _next_size(limit, 0)])
     while batch:
         retried += len(retry([job_id for job_id, _ in batch], backend=backend))
-        # From where the last batch ended, not over those that do not match again.
+        # Continue where the last batch ended, so that rows that do not match are not read again.
         batch = list(oldest.filter(finished_at__gte=batch[-1][1])[: _next_size(limit, retried)])
     return retried
 
@@ -169,10 +170,10 @@ def delete(result_ids: Iterable[uuid.UUID | str], *, backend: str = "default") -
 
 
 def _matching(statuses: Iterable[str], backend: str, queue: str | None, task: str | None) -> Iterator[list[uuid.UUID]]:
-    """Yield the ids of the jobs of these statuses that are there now, a batch for each transaction."""
+    """Yield the ids of the jobs with these statuses that exist now, a batch for each transaction."""
     broker = get_broker(backend)
     rows = Job.objects.using(broker.using).filter(
-        backend=backend, status__in=statuses, enqueued_at__lte=broker.now(), **_same(queue, task)
+        backend=backend, status__in=statuses, enqueued_at__lte=broker.dialect.now(), **_same(queue, task)
     )
     ids = rows.order_by("id").values_list("id", flat=True)
     batch = list(ids[:BATCH])
@@ -184,24 +185,28 @@ def _matching(statuses: Iterable[str], backend: str, queue: str | None, task: st
 def _tell_workers(
     act: Callable[[list[uuid.UUID | str]], set[str]], ids: Iterable[uuid.UUID | str], backend: str
 ) -> set[uuid.UUID]:
-    """Do what makes jobs ready, batch by batch, and wake the workers after each; return the ids it was done to."""
+    """Apply an action that makes jobs ready, batch by batch, and wake the workers after each; return their ids."""
     touched: set[uuid.UUID] = set()
     for batch in _batches(ids):
-        touched |= {uuid.UUID(done) for done in act(batch)}
-        notify(backend, get_broker(backend).using)
+        done = act(batch)
+        touched |= {uuid.UUID(job_id) for job_id in done}
+        broker = get_broker(backend)
+        notify(backend, broker.using, broker.ready_among(done))
     return touched
 
 
-def _checked_changes(queue: str | None, priority: int | None) -> dict[str, Any]:
+def _checked_changes(queue: str | None, priority: int | None, backend: str) -> dict[str, object]:
     if queue is None and priority is None:
-        raise ValueError("Name another queue or another priority.")
-    changes: dict[str, Any] = {}
+        raise ValueError("Choose a different queue or priority.")
+    changes: dict[str, object] = {}
     if queue is not None:
-        check_name(queue)
+        check_name(queue, backend=backend)
         changes["queue_name"] = queue
     if priority is not None:
         if not LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY:
-            raise ValueError(f"A priority is a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}.")
+            raise ValueError(
+                f"A priority is a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, not {priority}."
+            )
         changes["priority"] = priority
     return changes
 
@@ -216,6 +221,6 @@ def _next_size(limit: int | None, done: int) -> int:
     return BATCH if limit is None else max(0, min(BATCH, limit - done))
 
 
-def _same(queue: str | None, task: str | None) -> dict[str, Any]:
+def _same(queue: str | None, task: str | None) -> dict[str, object]:
     wanted = {"queue_name": queue, "task_path": task}
     return {name: value for name, value in wanted.items() if value is not None}

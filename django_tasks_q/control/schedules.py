@@ -1,4 +1,4 @@
-"""The operator's verbs for schedules. A change takes effect within a second: sleeping workers are woken."""
+"""The operator's actions for schedules. A change takes effect within a second: sleeping workers are woken."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,42 +10,41 @@ from django.utils.translation import gettext as _
 
 from ..brokers import get_broker
 from ..brokers.base import Broker
+from ..brokers.values import JobSpec
 from ..exceptions import InvalidSchedule, ScheduleNotFound
 from ..lifecycle import ScheduleOrigin
 from ..models import Schedule
+from ..moments import to_aware
 from ..notifiers import notify
 from ..schedules import store
 from ..schedules.definitions import Definition
-from ..schedules.jobs import make_spec
-from ..schedules.moments import to_aware
-from ..schedules.shapes import describe_task
+from ..schedules.specs import make_spec
+from ..schedules.task_info import describe_task
 from ..schedules.timings import Timing
 from ..schedules.validation import check_call, validate
 
 __all__ = ["create", "delete", "pause", "resume", "run_now", "save", "update"]
 
-BY_NAME = ("kind", "expression", "timezone")
-
 
 def create(name: str, timing: Timing, task: str, *, backend: str = "default", **fields: Any) -> Schedule:
-    """Make a schedule of an operator: create("reports", every(hours=1), "shop.tasks.report").
+    """Create an operator's schedule: create("reports", every(hours=1), "shop.tasks.report").
 
-    fields: of `schedules.definitions.Definition`. Raise InvalidSchedule for what cannot run, or where the name is
-    taken.
+    fields: of `schedules.definitions.Definition`. Raise InvalidSchedule for a schedule that cannot run, or if the name
+    is taken.
     """
-    values = {field: getattr(timing, field) for field in BY_NAME}
+    values = _stored(timing)
     definition = Definition(**{**fields, **values, "name": name, "task_path": task, "backend": backend})
     return save(Schedule(**definition.columns(), origin=ScheduleOrigin.ADMIN))
 
 
 def update(name: str, *, backend: str = "default", timing: Timing | None = None, **fields: Any) -> Schedule:
-    """Change a schedule of an operator. Raise ScheduleNotFound, or InvalidSchedule: also for one of the code."""
+    """Change an operator's schedule. Raise ScheduleNotFound, or InvalidSchedule: also for one defined in code."""
     broker = get_broker(backend)
     row = Schedule.objects.using(broker.using).filter(backend=backend, name=name).first()
     if row is None:
         raise _missing(name)
     if timing is not None:
-        fields |= {field: getattr(timing, field) for field in BY_NAME}
+        fields |= _stored(timing)
     if unknown := sorted(set(fields) - set(Definition.__dataclass_fields__)):
         raise TypeError(f"A schedule has no field {unknown[0]!r}.")
     for field, value in fields.items():
@@ -53,8 +52,13 @@ def update(name: str, *, backend: str = "default", timing: Timing | None = None,
     return save(row)
 
 
+def _stored(timing: Timing) -> dict[str, Any]:
+    settled = timing.settled()
+    return {"kind": settled.kind.value, "expression": settled.expression, "timezone": settled.timezone}
+
+
 def save(row: Schedule) -> Schedule:
-    """Store what a form has made of a schedule, a new one or a changed one, and set when it runs next.
+    """Store a schedule from a form, new or changed, and set when it runs next.
 
     Only its definition is taken from the row. Raise InvalidSchedule, as `update` does.
     """
@@ -66,7 +70,7 @@ def save(row: Schedule) -> Schedule:
             stored = _store(broker, row, definition)
             notify(broker.alias, broker.using)
     except IntegrityError:
-        message = _("There is a schedule “%(name)s” already.")
+        message = _("The schedule “%(name)s” already exists.")
         raise InvalidSchedule(message % {"name": definition.name}, "name") from None
     return stored
 
@@ -82,40 +86,45 @@ def _store(broker: Broker, row: Schedule, definition: Definition) -> Schedule:
 
 
 def delete(name: str, *, backend: str = "default") -> None:
-    """Delete a schedule of an operator; its jobs stay. Raise as `update` does."""
+    """Delete an operator's schedule; its jobs stay. Raise as `update` does."""
     with _locked(name, backend) as (broker, row):
         _refuse_declared(row)
         store.delete(broker, row)
 
 
 def pause(name: str, *, backend: str = "default", by: str = "") -> bool:
-    """Let a schedule make no jobs until it is resumed; say whether it ran before. No synchronisation resumes it.
+    """Keep a schedule from enqueueing jobs until it is resumed; return whether it was not paused before.
 
-    by: who pauses it, for others to see. Raise ScheduleNotFound.
+    by: who pauses it, for others to see. No synchronisation resumes it. Raise ScheduleNotFound.
     """
     with _locked(name, backend) as (broker, row):
         return _switch(broker, row, paused=True, by=by)
 
 
 def resume(name: str, *, backend: str = "default") -> bool:
-    """Let a schedule run again, from its next slot on; say whether it was paused. Raise ScheduleNotFound."""
+    """Let a schedule run again, from its next slot on; return whether it was paused. Raise ScheduleNotFound."""
     with _locked(name, backend) as (broker, row):
         return _switch(broker, row, paused=False)
 
 
 def run_now(name: str, *, backend: str = "default") -> uuid.UUID:
-    """Enqueue a schedule's job at once, beside its slots, paused or not, and return its id.
+    """Enqueue a schedule's job at once, in addition to its slots, even if it is paused; return the job's id.
 
-    Raise ScheduleNotFound, or InvalidSchedule where the task is unknown or the arguments do not fit it.
+    Raise ScheduleNotFound, or InvalidSchedule if the task is unknown or does not accept the arguments.
     """
     with _locked(name, backend) as (broker, row):
-        definition = Definition.of_row(row)
-        shape = check_call(definition, describe_task(row.task_path))
-        now = to_aware(broker.now())
-        spec = make_spec(broker, row, definition, now, now, shape)
-        broker.enqueue([spec._replace(run_after=None)])
-        store.record_manual(broker, row, spec, now)
-    return uuid.UUID(spec.id)
+        return uuid.UUID(enqueue_now(broker, row).id)
+
+
+def enqueue_now(broker: Broker, row: Schedule) -> JobSpec:
+    """Enqueue the job of a locked schedule, as part of the caller's transaction; raise as run_now() does."""
+    definition = Definition.of_row(row)
+    shape = check_call(definition, describe_task(row.task_path))
+    now = to_aware(broker.dialect.now())
+    spec = make_spec(broker, row, definition, now, now, shape)._replace(run_after=None)
+    broker.enqueue([spec])
+    store.record_manual(broker, row, spec, now)
+    return spec
 
 
 @contextmanager

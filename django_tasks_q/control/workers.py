@@ -1,37 +1,42 @@
 from ..brokers import get_broker
 from ..exceptions import WorkerNotFound
-from ..lifecycle import WorkerRequest, WorkerStatus
+from ..lifecycle import ALIVE, WorkerRequest
 from ..models import Worker
 
 __all__ = ["drain", "stop"]
 
-ALIVE = (WorkerStatus.ONLINE, WorkerStatus.DRAINING)
+# Workers that a message names.
+MOST_NAMED = 10
 
 
 def drain(worker_id: str, *, backend: str = "default") -> bool:
-    """Have a worker take no more jobs and end when those that run have; say whether it had not been asked before.
+    """Ask a worker to exit when its running jobs have finished; return whether that is a new request.
 
-    It learns of it with its next heartbeat. Its jobs may run for as long as they like. Raise WorkerNotFound where no
-    worker with this id runs.
+    It reads the request with its next heartbeat, and then takes no more jobs. There is no time limit for running ones.
+    Raise WorkerNotFound if no worker with this id is running.
     """
     return _ask(worker_id, WorkerRequest.DRAIN, backend)
 
 
 def stop(worker_id: str, *, backend: str = "default") -> bool:
-    """Have a worker end now; say whether it had not been asked before.
+    """Ask a worker to exit now; return whether that is a new request.
 
-    What it runs goes back to the queue, without being charged an attempt. It learns of it with its next heartbeat.
-    Raise WorkerNotFound where no worker with this id runs.
+    Its running jobs go back to their queues, and no attempt is charged. It reads the request with its next heartbeat.
+    Raise WorkerNotFound if no worker with this id is running.
     """
     return _ask(worker_id, WorkerRequest.STOP, backend)
 
 
 def _ask(worker_id: str, request: WorkerRequest, backend: str) -> bool:
-    rows = Worker.objects.using(get_broker(backend).using).filter(backend=backend, id=worker_id, status__in=ALIVE)
-    # Who is to stop is not made to drain again.
+    running = Worker.objects.using(get_broker(backend).using).filter(backend=backend, status__in=ALIVE)
+    rows = running.filter(id=worker_id)
+    # A worker that was asked to stop is not asked to drain again.
     weaker = [None, WorkerRequest.DRAIN] if request == WorkerRequest.STOP else [None]
     if any(rows.filter(request=given).update(request=request) for given in weaker):
         return True
     if not rows.exists():
-        raise WorkerNotFound(f'No worker "{worker_id}" of the backend "{backend}" runs.')
+        ids = ", ".join(running.order_by("id").values_list("id", flat=True)[:MOST_NAMED]) or "none"
+        raise WorkerNotFound(
+            f'No worker with the id "{worker_id}" of the backend "{backend}" is running. Those that run: {ids}.'
+        )
     return False

@@ -1,4 +1,4 @@
-"""Text for a terminal: nothing that a task or a user wrote drives it, or looks like a line of ours."""
+"""Text for a terminal: nothing that a task or a user wrote controls it, or looks like our own output."""
 
 import re
 import shlex
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from ..monitoring.counts import Count
-from ..monitoring.wording import duration_text, moment_text
+from ..monitoring.formatting import duration_text, moment_text
 
 __all__ = [
     "ago",
@@ -40,7 +40,7 @@ def line(value: object) -> str:
 
 
 def block(text: str, indent: str = "  ") -> str:
-    """Return text of several lines, indented, so that none of them passes for ours."""
+    """Return multi-line text, indented, so that no line looks like our own output."""
     return "\n".join(indent + line(each.expandtabs(4)) for each in text.split("\n")).rstrip()
 
 
@@ -54,14 +54,14 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def pairs(values: Iterable[tuple[str, object]]) -> str:
-    """Return names and values, the values below one another; those that are None or empty are left out."""
+    """Return names and values, with aligned values; those that are None or empty are left out."""
     shown = [(name, line(value)) for name, value in values if value is not None and value != ""]
     width = max((len(name) for name, _ in shown), default=0)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in shown)
 
 
 def name_list(names: Iterable[str]) -> str:
-    """Return names with commas between them, quoted where a shell or a reader would take them for several."""
+    """Return names separated by commas, quoted if a shell or a reader would take one for several."""
     return ", ".join(shlex.quote(line(name)) for name in names)
 
 
@@ -72,12 +72,12 @@ def counted(number: int | Count, noun: str) -> str:
 
 
 def moment(value: datetime | None) -> str:
-    """Return a moment in the project's time zone, to the second; nothing where there is none."""
+    """Return a datetime in the project's time zone, to the second; an empty text if there is none."""
     return "" if value is None else moment_text(value)
 
 
 def ago(seconds: float | None) -> str:
-    """Return how long something took; nothing where that is not known."""
+    """Return how long something took; an empty text if unknown."""
     return "" if seconds is None else duration_text(seconds)
 
 

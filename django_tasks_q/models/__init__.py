@@ -6,6 +6,6 @@ from .queue import Queue
 from .result import Result
 from .schedule import Schedule, ScheduleRun
 from .statistics import Statistics
-from .worker import Worker
+from .worker import Sleeper, Worker
 
-__all__ = ["Job", "JobLog", "Queue", "Result", "Schedule", "ScheduleRun", "Statistics", "Worker"]
+__all__ = ["Job", "JobLog", "Queue", "Result", "Schedule", "ScheduleRun", "Sleeper", "Statistics", "Worker"]

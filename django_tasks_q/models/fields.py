@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 __all__ = ["PayloadField"]
 
@@ -9,17 +10,17 @@ __all__ = ["PayloadField"]
 class PayloadField(models.JSONField):
     """JSON that is kept as it was written: key order, number format and all.
 
-    PostgreSQL's json rather than jsonb: it is checked, but neither taken apart on the way in nor put together on the
-    way out, and 1e16 does not come back as an integer. Nothing on the hot path looks inside.
+    PostgreSQL's json rather than jsonb: it is validated, but not parsed on the way in and rebuilt on the way out, and
+    1e16 does not come back as an integer. Nothing on the hot path looks inside.
     """
 
-    def db_type(self, connection: Any) -> str | None:
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
         if super().db_type(connection) == "jsonb":
             return "json"
         return super().db_type(connection)
 
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        # The driver decodes json by itself where Django has taught it to leave only jsonb alone.
+    def from_db_value(self, value: object, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        # The driver decodes json itself: Django only tells it not to decode jsonb.
         if value is None or not isinstance(value, str | bytes):
             return value
         try:

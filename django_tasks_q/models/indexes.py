@@ -6,17 +6,17 @@ __all__ = ["StatusIndex"]
 
 
 class StatusIndex(models.Index):
-    """An index over the rows of one status: partial where the database can, else led by the status column."""
+    """An index over the rows of one status: partial if the database supports that, else led by the status column."""
 
     def __init__(self, *, status: str, fields: list[str], name: str) -> None:
         self.status = status
         super().__init__(fields=fields, name=name)
 
-    def deconstruct(self) -> tuple[str, Any, dict[str, Any]]:
+    def deconstruct(self) -> tuple[str, Any, dict[str, object]]:
         path = f"{self.__class__.__module__}.{self.__class__.__qualname__}"
         return path, (), {"status": self.status, "fields": self.fields, "name": self.name}
 
-    def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kwargs: Any) -> Any:
+    def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kwargs: object) -> Any:
         # Given to a plain index here, because a condition in Meta draws a warning from databases that ignore it.
         if schema_editor.connection.features.supports_partial_indexes:
             index = models.Index(fields=self.fields, name=self.name, condition=models.Q(status=self.status))

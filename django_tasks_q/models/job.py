@@ -3,6 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..ids import uuid7
 from ..lifecycle import JobStatus
+from ..task_options import LONGEST_PATH, LONGEST_QUEUE_NAME
 from .fields import PayloadField
 from .indexes import StatusIndex
 
@@ -14,9 +15,9 @@ class Call(models.Model):
 
     id = models.UUIDField(_("id"), primary_key=True, default=uuid7, editable=False)
     backend = models.CharField(_("backend"), max_length=64, default="default")
-    queue_name = models.CharField(_("queue"), max_length=128, default="default")
+    queue_name = models.CharField(_("queue"), max_length=LONGEST_QUEUE_NAME, default="default")
     priority = models.SmallIntegerField(_("priority"), default=0)
-    task_path = models.CharField(_("task"), max_length=255)
+    task_path = models.CharField(_("task"), max_length=LONGEST_PATH)
     args = PayloadField(_("arguments"), default=list)
     kwargs = PayloadField(_("keyword arguments"), default=dict)
     # Only what the call set itself; the rest comes from the task when it runs.
@@ -33,11 +34,11 @@ class Call(models.Model):
     worker_id = models.CharField(_("worker"), max_length=100, null=True)
     # [{"exception", "group", "traceback", "worker", "attempt", "kind", "started_at", "finished_at"}], oldest first.
     errors = models.JSONField(_("errors"), default=list)
-    # The job during whose run it was enqueued, or of which it is a copy with other arguments.
+    # The job that enqueued it while running, or the job that it copies with different arguments.
     parent_id = models.UUIDField(_("parent"), null=True, editable=False)
-    # {"done", "total", "message", "at"}: what the task last said of how far it is, NULL where it has said nothing.
+    # {"done", "total", "message", "at"}: the progress that the task last reported, NULL if none.
     progress = PayloadField(_("progress"), null=True)
-    # Why it waits, or how it ended, in words for an operator.
+    # Why it waits, or how it ended, in plain text for an operator.
     reason = models.CharField(_("reason"), max_length=500, default="", blank=True)
 
     class Meta:
@@ -51,10 +52,13 @@ class Job(Call):
     """One call of a task that has not finished: live work only, so that this table stays small."""
 
     status = models.CharField(_("status"), max_length=10, choices=JobStatus, default=JobStatus.READY)
-    # When a SCHEDULED job becomes READY, or since when it is: run_after, or later, after an error or a requeue.
+    # When a SCHEDULED job becomes READY, or when it became READY: run_after, or later, after an error or a requeue.
     due_at = models.DateTimeField(_("due at"), null=True)
-    # Since when a RUNNING job is to be cancelled, and the reason that it will have then. However this run ends, there
-    # is no other one; only a success still counts.
+    # When a RUNNING job became known to have begun, and whether its previous worker was lost before that.
+    begun_at = models.DateTimeField(_("begun at"), null=True, editable=False)
+    displaced = models.PositiveSmallIntegerField(_("displaced"), null=True, editable=False)
+    # When the cancellation of a RUNNING job was requested, and the reason that it will have then. However this run
+    # ends, there is no other one; only a success still counts.
     cancel_requested_at = models.DateTimeField(_("cancellation requested at"), null=True)
     cancel_reason = models.CharField(_("reason of the cancellation"), max_length=500, null=True)
 
@@ -72,4 +76,5 @@ class Job(Call):
         indexes = [
             StatusIndex(status="READY", fields=["backend", "queue_name", "-priority", "id"], name="tasksq_job_claim"),
             StatusIndex(status="SCHEDULED", fields=["backend", "due_at"], name="tasksq_job_scheduled"),
+            StatusIndex(status="RUNNING", fields=["worker_id", "id"], name="tasksq_job_running"),
         ]

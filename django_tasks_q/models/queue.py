@@ -1,14 +1,16 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ..task_options import LONGEST_QUEUE_NAME
+
 __all__ = ["Queue"]
 
 
 class Queue(models.Model):
-    """What an operator has set for a queue. A queue without a row runs, without limits."""
+    """What an operator has set for a queue. A queue without a row is not paused and has no limits."""
 
     backend = models.CharField(_("backend"), max_length=64, default="default")
-    name = models.CharField(_("name"), max_length=128)
+    name = models.CharField(_("name"), max_length=LONGEST_QUEUE_NAME)
     paused = models.BooleanField(_("paused"), default=False)
     changed_at = models.DateTimeField(_("changed at"), auto_now=True)
 

@@ -13,7 +13,7 @@ class Result(Call):
 
     status = models.CharField(_("status"), max_length=10, choices=ResultStatus)
     finished_at = models.DateTimeField(_("finished at"))
-    # What failed, and where: one text for all that failed alike. NULL where it did not fail.
+    # What failed, and where: the same text for all similar failures. NULL if it did not fail.
     error_group = models.CharField(_("error"), max_length=255, null=True)
     return_value = PayloadField(_("return value"), null=True)
 
@@ -27,7 +27,7 @@ class Result(Call):
             ("edit_result", "Can retry finished jobs with other arguments"),
         ]
         indexes = [
-            # With the group behind, failures are grouped without a look at the table.
+            # With the group at the end, failures are grouped without reading the table.
             models.Index(fields=["status", "finished_at", "error_group"], name="tasksq_result_status"),
             models.Index(fields=["task_path", "id"], name="tasksq_result_task"),
         ]

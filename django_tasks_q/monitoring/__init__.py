@@ -1,1 +1,1 @@
-"""Every read-only question about jobs, queues and workers. Answers stay quick however long the history is."""
+"""Every read-only question about jobs, queues and workers. Answers stay fast however long the history is."""

@@ -1,6 +1,6 @@
-"""Failures, grouped by error: the same exception at the same place.
+"""Failures, grouped by error: the same exception at the same location.
 
-The index leads to the newest failures by when they ended, and the group stands beside each: no traceback is read.
+The index leads to the newest failures by finish time, and contains the group of each: no traceback is read.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from ..models import Result
 
 __all__ = ["MOST_GROUPS", "SEARCHED", "FailureGroup", "failure_groups", "newest_failures"]
 
-# How many of the newest failures are looked at.
+# How many of the newest failures are read.
 SEARCHED = 50_000
 MOST_GROUPS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """Failures that are alike. error: the exception and the place, None where they are not known; sample: the last."""
+    """Similar failures. error: the exception and the location, None if unknown; sample: the last one."""
 
     error: str | None
     count: int
@@ -34,16 +34,16 @@ class FailureGroup:
 def failure_groups(
     results: QuerySet[Result], within: timedelta | None = None, most: int = MOST_GROUPS
 ) -> tuple[list[FailureGroup], bool]:
-    """Return the groups, the largest first, and whether all failures were looked at.
+    """Return the groups, the largest first, and whether all failures were read.
 
-    results: of one database. within: only what failed so lately.
+    results: of one database. within: only failures this recent.
     """
     failed, is_complete = newest_failures(results)
     if within is not None:
         since = timezone.now() - within
         is_complete = is_complete or failed.filter(finished_at__lt=since).exists()
         failed = failed.filter(finished_at__gte=since)
-    # Not of the key, which is not in the index.
+    # Not by the key, which is not in the index.
     facts = {"number": Count("*"), "first": Min("finished_at"), "last": Max("finished_at")}
     found: QuerySet[Any, Any] = failed.order_by().values("error_group").annotate(**facts)
     groups = list(found.order_by("-number", "error_group")[:most])
@@ -63,8 +63,8 @@ def newest_failures(results: QuerySet[Result]) -> tuple[QuerySet[Result], bool]:
     return (failed, True) if oldest is None else (failed.filter(finished_at__gt=oldest), False)
 
 
-def _samples(failed: QuerySet[Result], groups: list[dict[str, Any]]) -> dict[str | None, Result]:
-    """Return the last failure of each group, without its payloads: the index leads to their moments."""
+def _samples(failed: QuerySet[Result], groups: list[dict[str, object]]) -> dict[str | None, Result]:
+    """Return the last failure of each group, without its payloads: the index leads to their times."""
     rows = failed.filter(finished_at__in={group["last"] for group in groups}).only(
         "id", "backend", "task_path", "queue_name", "reason", "error_group", "finished_at"
     )

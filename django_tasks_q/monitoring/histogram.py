@@ -1,4 +1,4 @@
-"""How many jobs or results there are over time, without looking at more than some of them."""
+"""How many jobs or results there are over time, without reading more than some of them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["MOST_BARS", "MOST_COUNTED", "MOST_JOBS", "Bar", "job_histogram", "result_histogram", "step_for"]
 
 MOST_BARS = 60
-# Results that are counted for one status in one bar; beyond, the planner's estimate must do.
+# Results that are counted for one status in one bar; beyond that, the planner's estimate is used.
 MOST_COUNTED = 500
-# Jobs that are looked at, the newest first.
+# Jobs that are read, the newest first.
 MOST_JOBS = 20_000
 SECOND, MINUTE, HOUR, DAY = 1, 60, 3_600, 86_400
 STEPS = (
@@ -43,7 +44,7 @@ class Bar:
 
 
 def step_for(length: timedelta) -> timedelta:
-    """Return the shortest usual span of which at most MOST_BARS make up a length of time."""
+    """Return the shortest usual span that divides a length of time into at most MOST_BARS bars."""
     seconds = length.total_seconds()
     return timedelta(seconds=next((step for step in STEPS if seconds <= step * MOST_BARS), seconds / MOST_BARS))
 
@@ -51,8 +52,8 @@ def step_for(length: timedelta) -> timedelta:
 def result_histogram(backend: str, start: datetime, end: datetime) -> list[Bar]:
     """Count the results in the database of a backend by when they finished and by status. start, end: aware.
 
-    One statement reads at most MOST_COUNTED entries of an index for each cell; a second one asks the planner about
-    those with more.
+    One statement reads at most MOST_COUNTED index entries for each cell; a second one asks the planner about cells
+    with more.
     """
     spans = _spans(start, end)
     cells = [(status, *span) for span in spans for status in ResultStatus.values]
@@ -66,7 +67,7 @@ def result_histogram(backend: str, start: datetime, end: datetime) -> list[Bar]:
 
 def _count_cells(broker: "Broker", cells: Sequence[tuple[str, datetime, datetime]]) -> list[Count]:
     parameters = [[status, *(_stored(broker.connection, moment) for moment in span)] for status, *span in cells]
-    count = _count_by_row if broker.limits_by_row else _count_one_by_one
+    count = _count_by_row if broker.dialect.limits_by_row else _count_one_by_one
     found = count(broker.connection, parameters)
     many = [n for n in range(len(cells)) if found[n] > MOST_COUNTED]
     select = _select("%s", "%s", "%s")
@@ -74,8 +75,8 @@ def _count_cells(broker: "Broker", cells: Sequence[tuple[str, datetime, datetime
     return [_settled(found[n], estimates.get(n)) for n in range(len(cells))]
 
 
-def _count_by_row(connection: Any, parameters: Sequence[Sequence[Any]]) -> dict[int, int]:
-    """Count with one plan for all cells: to plan each takes longer than to count."""
+def _count_by_row(connection: BaseDatabaseWrapper, parameters: Sequence[Sequence[object]]) -> dict[int, int]:
+    """Count with one plan for all cells: planning each takes longer than counting."""
     bounded = _bounded(_select("v.status", "v.began", "v.ended"))
     first = "SELECT %s AS n, %s AS status, %s AS began, %s AS ended"
     others = " UNION ALL SELECT %s, %s, %s, %s" * (len(parameters) - 1)
@@ -83,7 +84,7 @@ def _count_by_row(connection: Any, parameters: Sequence[Sequence[Any]]) -> dict[
     return _ask(connection, f"SELECT v.n, {bounded} FROM ({first}{others}) v", values)
 
 
-def _count_one_by_one(connection: Any, parameters: Sequence[Sequence[Any]]) -> dict[int, int]:
+def _count_one_by_one(connection: BaseDatabaseWrapper, parameters: Sequence[Sequence[object]]) -> dict[int, int]:
     bounded = _bounded(_select("%s", "%s", "%s"))
     parts = " UNION ALL ".join(f"SELECT {n} AS n, {bounded} AS found" for n in range(len(parameters)))
     return _ask(connection, parts, [value for cell in parameters for value in cell])
@@ -104,7 +105,7 @@ def _ask(connection: Any, sql: str, values: Sequence[Any]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def _stored(connection: Any, moment: datetime) -> Any:
+def _stored(connection: BaseDatabaseWrapper, moment: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(moment if settings.USE_TZ else timezone.make_naive(moment))
 
 
@@ -115,7 +116,7 @@ def _settled(found: int, expected: int | None) -> Count:
 
 
 def job_histogram(jobs: QuerySet[Job], start: datetime, end: datetime) -> tuple[list[Bar], bool]:
-    """Count live jobs by when they were enqueued, as their ids say, and by status; say whether all were looked at."""
+    """Count live jobs by status and time of enqueueing, taken from their ids; return also whether all were read."""
     rows = jobs.filter(pk__gte=first_id_at(start), pk__lt=first_id_at(end)).order_by("-pk")
     found = list(rows.values_list("pk", "status")[: MOST_JOBS + 1])
     spans = _spans(start, end)
@@ -129,7 +130,7 @@ def job_histogram(jobs: QuerySet[Job], start: datetime, end: datetime) -> tuple[
 
 
 def _spans(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """Cut a span of time into equal ones, whose bounds are whole steps since the epoch."""
+    """Split a span of time into equal ones, with bounds at whole steps since the epoch."""
     step = step_for(end - start)
     first = start - timedelta(seconds=start.timestamp() % step.total_seconds())
     spans = []

@@ -1,34 +1,48 @@
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import chain
-from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
+from django.db.models.lookups import Exact
+from django.utils.translation import override
 
+from ..backend import find_row
 from ..brokers import get_broker
 from ..exceptions import JobNotFound
 from ..lifecycle import JobStatus, ResultStatus
 from ..models import Job, Result
 from .counts import Count, count_up_to
-from .reasons import why
+from .reasons import why, why_unfinished
 
-__all__ = ["count_jobs", "find", "list_jobs", "why"]
+__all__ = ["count_jobs", "find", "list_jobs", "why", "why_not_finished"]
 
-# What may be a megabyte in each row.
+# Columns that may hold a megabyte in each row.
 HEAVY = ("args", "kwargs", "options", "metadata", "errors")
 
 
 def find(job_id: uuid.UUID | str, backend: str = "default") -> Job | Result:
-    """Return the job or the result with this id. Raise JobNotFound for one that no table holds, or that is none."""
-    key = _parse(job_id)
-    using = get_broker(backend).using
-    # A job moves between the tables while one looks: what is in neither at first may have come back.
-    for model in (Job, Result, Job):
-        row = model._default_manager.using(using).filter(pk=key, backend=backend).first()
-        if row is not None:
-            return row
-    raise JobNotFound(f'There is no job and no result {key} of the backend "{backend}": it may have been pruned.')
+    """Return the job or the result with this id. Raise JobNotFound if no table has it, or if it is not a valid id."""
+    try:
+        key = uuid.UUID(str(job_id))
+    except ValueError:
+        raise JobNotFound(f"{str(job_id)!r} is not the id of a job: that is a UUID.") from None
+    row = find_row(key, backend)
+    if row is None:
+        raise JobNotFound(f'There is no job and no result {key} of the backend "{backend}": it may have been pruned.')
+    return row
+
+
+def why_not_finished(job_id: str, backend: str) -> str:
+    """Return what keeps a job from ending, in English; an empty text where it has ended or is gone."""
+    try:
+        row = find(job_id, backend)
+    except JobNotFound:
+        return ""
+    with override(None):
+        return why_unfinished(row) if isinstance(row, Job) else ""
 
 
 def list_jobs(
@@ -37,20 +51,25 @@ def list_jobs(
     statuses: Iterable[str] = (),
     queue: str | None = None,
     task: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    retried: bool = False,
     limit: int = 20,
 ) -> list[Job | Result]:
     """Return jobs and results, the newest first: results by when they finished, jobs by when they were enqueued.
 
-    statuses: of JobStatus and ResultStatus; none means all. task: the whole dotted path. Payloads are not loaded.
+    statuses: of JobStatus and ResultStatus; none means all. task: the whole dotted path. metadata: only those with
+    these values, as text, under these keys. retried: only those that have run more than once. No index helps to find
+    either. Payloads are not loaded.
     """
     wanted = set(statuses) or {*JobStatus.values, *ResultStatus.values}
     same = _same(backend, queue, task)
     using = get_broker(backend).using
-    live = Job.objects.using(using).filter(**same).defer(*HEAVY)
-    finished = Result.objects.using(using).filter(**same).defer(*HEAVY, "return_value")
+    more = _more(metadata or {}, retried)
+    live = Job.objects.using(using).filter(more, **same).defer(*HEAVY)
+    finished = Result.objects.using(using).filter(more, **same).defer(*HEAVY, "return_value")
     jobs = _newest_jobs(live, wanted, limit)
     results = _newest_results(finished, wanted, limit, by_task=task is not None)
-    # A job that finishes meanwhile is in both.
+    # A job that finishes in the meantime is in both.
     rows: dict[uuid.UUID, Job | Result] = {row.id: row for row in chain[Job | Result](jobs, results)}
     return sorted(rows.values(), key=_moment, reverse=True)[:limit]
 
@@ -62,6 +81,13 @@ def count_jobs(
     rows = Job.objects.using(get_broker(backend).using).filter(**_same(backend, queue, task))
     wanted = list(statuses)
     return count_up_to(rows.filter(status__in=wanted) if wanted else rows)
+
+
+def _more(metadata: Mapping[str, str], retried: bool) -> Q:
+    wanted = Q(attempt__gt=1) if retried else Q()
+    for key, value in metadata.items():
+        wanted &= Q(Exact(Cast(KeyTextTransform(key, "metadata"), TextField()), Value(value)))
+    return wanted
 
 
 def _same(backend: str, queue: str | None, task: str | None) -> dict[str, str]:
@@ -79,7 +105,7 @@ def _newest_jobs(rows: QuerySet[Job], statuses: set[str], limit: int) -> Iterabl
 
 
 def _newest_results(rows: QuerySet[Result], statuses: set[str], limit: int, *, by_task: bool) -> Iterable[Result]:
-    """Read along the index that fits: the task's by id, else that of each status by when it ended."""
+    """Read along the index that fits: the task's by id, otherwise that of each status by finish time."""
     finished = sorted(statuses.intersection(ResultStatus.values))
     if by_task:
         return rows.filter(status__in=finished).order_by("-id")[:limit] if finished else []
@@ -87,13 +113,6 @@ def _newest_results(rows: QuerySet[Result], statuses: set[str], limit: int, *, b
     return chain.from_iterable(each)
 
 
-def _moment(row: Any) -> datetime:
+def _moment(row: Job | Result) -> datetime:
     moment: datetime = getattr(row, "finished_at", None) or row.enqueued_at
     return moment
-
-
-def _parse(job_id: uuid.UUID | str) -> uuid.UUID:
-    try:
-        return job_id if isinstance(job_id, uuid.UUID) else uuid.UUID(str(job_id))
-    except ValueError:
-        raise JobNotFound(f"{str(job_id)!r} is not the id of a job: that is a UUID.") from None

@@ -4,35 +4,35 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count as CountRows
-from django.db.models import F, Min, QuerySet
+from django.db.models import F, Min, Model, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
 from ..brokers import get_broker
 from ..compat import task_backends
 from ..lifecycle import JobStatus
 from ..models import Job, Queue
+from ..task_options import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from .counts import BOUND, Count, approximate, at_least, count
-from .liveness import WorkerState, workers
+from .workers import WorkerState, workers
 
 if TYPE_CHECKING:
     from ..brokers.base import Broker
 
 __all__ = ["Backlog", "QueueStats", "backlog", "queue_stats"]
 
-# DEP 14 knows priorities from -100 to 100.
-MOST_PRIORITIES = 201
-# READY jobs of a queue whose rows are read for their times; beyond, the first of each priority must do.
+MOST_PRIORITIES = HIGHEST_PRIORITY - LOWEST_PRIORITY + 1
+# How many READY jobs of a queue are read for their times; beyond that, only the first job of each priority.
 DATED = 1_000
 CLAIM_ORDER = ("-priority", "id")
-# No index leads to these: both are counted in one look at the table.
+# No index leads to these: both are counted in one scan of the table.
 UNINDEXED = (JobStatus.WAITING, JobStatus.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class QueueStats:
-    """A queue at one moment.
+    """The state of a queue at one time.
 
-    oldest_ready_seconds: for how long its oldest READY job could have run; None where no job is READY.
+    oldest_ready_seconds: how long its oldest READY job could have run; None if no job is READY.
     workers: how many take jobs from it now.
     """
 
@@ -48,7 +48,7 @@ class QueueStats:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The READY jobs of a queue: how many, and since when the oldest could have run (None where there is none)."""
+    """The READY jobs of a queue: how many, and since when the oldest could have run (None if there is none)."""
 
     ready: Count
     since: datetime | None
@@ -69,7 +69,7 @@ class Tally:
 
 
 def queue_stats(backend: str = "default") -> list[QueueStats]:
-    """Return the queues of a backend, by name: those that are configured, set, listened to, or hold a job."""
+    """Return the queues of a backend, by name: those that are configured, paused, listened to, or hold a job."""
     broker = get_broker(backend)
     online = workers(backend, alive=True)
     paused = dict(Queue.objects.using(broker.using).filter(backend=backend).values_list("name", "paused"))
@@ -77,14 +77,14 @@ def queue_stats(backend: str = "default") -> list[QueueStats]:
     tallies = {JobStatus.SCHEDULED: _scheduled(broker), **_unindexed(broker)}
     names = {*task_backends[backend].queues, *paused, *backlogs}
     names.update(*(tally.counts for tally in tallies.values()), *(worker.queues for worker in online))
-    now = broker.now()
+    now = broker.dialect.now()
     return [_stats(name, paused, backlogs, tallies, online, now) for name in sorted(names)]
 
 
 def backlog(broker: "Broker", name: str) -> Backlog:
-    """Return the READY jobs of a queue: their number to BOUND, the oldest of them to DATED, estimates beyond."""
+    """Return the READY jobs of a queue: exact up to BOUND jobs, the oldest up to DATED jobs, estimates beyond."""
     ready = Job.objects.using(broker.using).filter(backend=broker.alias, queue_name=name, status=JobStatus.READY)
-    # The index of claims has all that is counted; the times stand in the rows.
+    # The claim index has all that is counted; the times are in the rows.
     number = count(ready, along=CLAIM_ORDER)
     dated = ready.annotate(since=_ready_since())
     oldest = dated.order_by(*CLAIM_ORDER)[:DATED].aggregate(oldest=Min("since"))["oldest"]
@@ -94,13 +94,13 @@ def backlog(broker: "Broker", name: str) -> Backlog:
 
 
 def _ready_since() -> Any:
-    # Nothing is written when a job becomes ready: the last thing that kept it from running must do.
+    # Nothing is written when a job becomes ready: use the last thing that kept it from running.
     enqueued = F("enqueued_at")
     return Greatest(enqueued, Coalesce("due_at", enqueued), Coalesce("last_attempted_at", enqueued))
 
 
-def _heads(ready: QuerySet[Any]) -> list[datetime]:
-    """Return since when the first job of each priority is ready: one index probe each."""
+def _heads(ready: QuerySet[Model]) -> list[datetime]:
+    """Return since when the first job of each priority has been ready: one index probe each."""
     moments: list[datetime] = []
     probe = ready.order_by(*CLAIM_ORDER).values_list("priority", "since")
     head = probe.first()
@@ -111,7 +111,7 @@ def _heads(ready: QuerySet[Any]) -> list[datetime]:
 
 
 def _unindexed(broker: "Broker") -> dict[JobStatus, Tally]:
-    """Count the jobs of the statuses that no index knows. A bound would save nothing: all rows are read anyway."""
+    """Count the jobs with a status that no index covers. A bound would save nothing: all rows are read anyway."""
     rows = Job.objects.using(broker.using).filter(backend=broker.alias, status__in=UNINDEXED)
     found = list(rows.order_by().values_list("status", "queue_name").annotate(number=CountRows("*")))
     return {
@@ -121,7 +121,7 @@ def _unindexed(broker: "Broker") -> dict[JobStatus, Tally]:
 
 
 def _scheduled(broker: "Broker") -> Tally:
-    """Count the SCHEDULED jobs by queue. Of more than BOUND, the queues of the first ones, and estimates."""
+    """Count the SCHEDULED jobs by queue. If there are more than BOUND, the queues of the first ones, and estimates."""
     rows = Job.objects.using(broker.using).filter(backend=broker.alias, status=JobStatus.SCHEDULED).order_by("due_at")
     names = list(rows.values_list("queue_name", flat=True)[: BOUND + 1])
     found = Counter(names)

@@ -15,7 +15,7 @@ __all__ = ["RunningJob", "running_jobs"]
 class RunningJob:
     """A job that a worker holds. seconds: for how long, by the database's clock.
 
-    progress: what its task last said. cancel_requested_at: since when it is to be cancelled, None where it is not.
+    progress: what its task last reported. cancel_requested_at: when its cancellation was requested, or None.
     """
 
     id: str
@@ -35,11 +35,11 @@ FIELDS = (
 
 
 def running_jobs(backend: str = "default", limit: int = 20) -> list[RunningJob]:
-    """Return the jobs that run, those first that have run for longest."""
+    """Return the running jobs, the longest-running first."""
     broker = get_broker(backend)
     rows = Job.objects.using(broker.using).filter(backend=backend, status=JobStatus.RUNNING)
     found = list(rows.order_by("last_attempted_at").only(*FIELDS)[:limit])
-    now = broker.now()
+    now = broker.dialect.now()
     return [_running(row, now) for row in found]
 
 

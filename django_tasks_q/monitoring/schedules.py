@@ -1,4 +1,4 @@
-"""What schedules there are, when they run next, and what became of their slots."""
+"""Which schedules there are, when they run next, and what happened to their slots."""
 
 import uuid
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from django.utils.translation import gettext_lazy as _
 from ..brokers import get_broker
 from ..exceptions import InvalidSchedule, ScheduleNotFound
 from ..models import Job, Result, Schedule, ScheduleRun
+from ..moments import to_aware
 from ..schedules.definitions import Definition
 from ..schedules.expressions import read_zone
-from ..schedules.moments import to_aware
-from ..schedules.words import describe
+from ..schedules.humanize import describe
 
 __all__ = [
     "RunRecord",
@@ -40,7 +40,7 @@ class ScheduleState(TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What became of a slot. job_status: of its job; None where there is none, or not any more."""
+    """What happened to a slot. job_status: of its job; None if it has none, or no longer."""
 
     slot: datetime
     status: str
@@ -56,7 +56,7 @@ def list_schedules(backend: str = "default") -> list[Schedule]:
 
 
 def upcoming(limit: int, backend: str = "default") -> list[Schedule]:
-    """Return the schedules that run next, the soonest first, without what they pass to their tasks."""
+    """Return the schedules that run next, the soonest first, without their tasks' arguments."""
     rows = _all(backend).filter(next_run_at__isnull=False).order_by("next_run_at")
     return list(rows.defer("args", "kwargs", "options")[:limit])
 
@@ -79,7 +79,7 @@ def state(row: Schedule) -> ScheduleState:
 
 
 def words(row: Schedule | Definition) -> str:
-    """Return when it fires, in the language that is active; what is wrong where that makes no sense."""
+    """Return when it fires, in the active language; if that is invalid, what is wrong with it."""
     try:
         return describe(_definition(row).timing)
     except InvalidSchedule as error:
@@ -89,13 +89,13 @@ def words(row: Schedule | Definition) -> str:
 def next_runs(row: Schedule | Definition, count: int = 10, *, after: datetime | None = None) -> list[datetime]:
     """Return the next slots, aware and in the schedule's own zone: those it has if nothing stops it.
 
-    row: stored or not, so that a form can show what it would do. after: aware; now by the database's clock where it
-    is None. Raise InvalidSchedule.
+    row: stored or not, so that a form can show a preview. after: aware; None means now, by the database's clock. Raise
+    InvalidSchedule.
     """
     definition = _definition(row)
     zone = read_zone(definition.timezone)
     found: list[datetime] = []
-    moment = to_aware(get_broker(definition.backend).now() if after is None else after)
+    moment = to_aware(get_broker(definition.backend).dialect.now() if after is None else after)
     slot = definition.following(moment)
     while slot is not None and len(found) < count:
         found.append(slot.astimezone(zone))
@@ -104,7 +104,7 @@ def next_runs(row: Schedule | Definition, count: int = 10, *, after: datetime | 
 
 
 def runs(row: Schedule, limit: int = 20) -> list[RunRecord]:
-    """Return what became of the latest slots of a schedule, the latest first."""
+    """Return what happened to the latest slots of a schedule, the latest first."""
     rows = list(_runs(row)[:limit])
     statuses = job_statuses(row.backend, [run.job_id for run in rows if run.job_id])
     return [
@@ -117,7 +117,7 @@ def _runs(row: Schedule) -> QuerySet[ScheduleRun]:
 
 
 def run_of_job(job_id: uuid.UUID | str, backend: str = "default") -> ScheduleRun | None:
-    """Return the run of a schedule that a job comes from, with its schedule; None where it comes from none."""
+    """Return the schedule run that a job comes from, with its schedule; None if it comes from none."""
     found = ScheduleRun.objects.using(get_broker(backend).using).select_related("schedule")
     return next(iter(found.filter(job_id=job_id)[:1]), None)
 

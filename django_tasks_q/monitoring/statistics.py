@@ -1,4 +1,4 @@
-"""What the table of statistics says: series for charts, and figures of tasks and queues."""
+"""Reads the statistics table: series for charts, and figures for tasks and queues."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ __all__ = [
 ]
 
 FIRST_BOUND = 2.0**-10
-NOTHING: Mapping[str, Any] = dict.fromkeys(SUMS, 0)
+NOTHING: Mapping[str, object] = dict.fromkeys(SUMS, 0)
 MOST_TASKS = 1_000
 
 
 class Span(StrEnum):
-    """How far back one looks. step: seconds of one point of a series."""
+    """How far back to look. step: seconds covered by one point of a series."""
 
     HOUR = "hour"
     DAY = "day"
@@ -65,21 +65,21 @@ class Figures:
 
     @property
     def failure_rate(self) -> float | None:
-        """The share of what finished that failed; None where nothing did."""
+        """The share of finished jobs that failed; None if none finished."""
         return self.failed / self.finished if self.finished else None
 
     def run_time(self, share: float) -> float | None:
-        """Return the seconds within which this share of the runs ended; None where there was none."""
+        """Return the seconds within which this share of the runs ended; None if there were none."""
         return quantile(self.runs, share)
 
     def wait_time(self, share: float) -> float | None:
-        """Return the seconds within which this share of the jobs had started; None where there was none."""
+        """Return the seconds within which this share of the jobs had started; None if there were none."""
         return quantile(self.waits, share)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One step of a series, which begins at a moment."""
+    """One step of a series. at: when it begins."""
 
     at: datetime
     figures: Figures
@@ -92,11 +92,11 @@ class TaskFigures:
 
 
 def series(span: Span, backend: str = "default") -> list[Point]:
-    """Return what happened in the span, step by step, the last of them not over; steps without anything too."""
+    """Return what happened in the span, step by step, including empty steps; the last step is not over yet."""
     first, steps = _first_step(span, backend)
     found = _sums(_since(first, backend), "at")
     step = timedelta(seconds=span.step)
-    sums: list[dict[str, Any]] = [dict(NOTHING) for _ in range(steps)]
+    sums: list[dict[str, object]] = [dict(NOTHING) for _ in range(steps)]
     for row in found:
         # An hour that began before the span belongs to its first step.
         index = max(0, (row["at"] - first) // step)
@@ -113,15 +113,15 @@ def task_figures(span: Span, backend: str = "default") -> list[TaskFigures]:
 
 
 def finished_by_queue(seconds: float, backend: str = "default") -> dict[str, int]:
-    """Return how many jobs of each queue have finished in about the last so many seconds."""
-    since = get_broker(backend).now() - timedelta(seconds=seconds)
+    """Return how many jobs of each queue have finished in about the last `seconds` seconds."""
+    since = get_broker(backend).dialect.now() - timedelta(seconds=seconds)
     names = COUNTS[:3]
     rows: Any = _since(since, backend).values("queue_name").annotate(**{f"sum_{name}": Sum(name) for name in names})
     return {row["queue_name"]: sum(int(row[f"sum_{name}"]) for name in names) for row in rows.order_by()}
 
 
 def usual_failure_rate(before: datetime, backend: str = "default") -> float:
-    """Return the share of failures in what finished within the day before a moment; nought where nothing did."""
+    """Return the share of failures among the jobs finished within the day before a time; zero if there were none."""
     rows = _since(before - timedelta(days=1), backend).filter(at__lt=before)
     sums = rows.aggregate(**{f"sum_{name}": Sum(name) for name in COUNTS[:3]})
     finished = sum(int(number or 0) for number in sums.values())
@@ -129,9 +129,9 @@ def usual_failure_rate(before: datetime, backend: str = "default") -> float:
 
 
 def quantile(histogram: Sequence[int], share: float) -> float | None:
-    """Return the seconds under which this share of a histogram lies, between its bounds by proportion.
+    """Return the quantile of a histogram in seconds, interpolated within its bucket.
 
-    What lies beyond the last bound counts as lying on it. None where the histogram is empty.
+    Values beyond the last bound count as that bound. None if the histogram is empty.
     """
     rank, passed = share * sum(histogram), 0
     for bucket, number in enumerate(histogram):
@@ -145,13 +145,13 @@ def _within(bucket: int, part: float) -> float:
     upper = FIRST_BOUND * 2.0**bucket
     if bucket == 0:
         return upper * part
-    # The bounds of a bucket are an octave apart, and so is what lies between them, more or less.
+    # The bounds of a bucket differ by a factor of two, and so do its values, more or less.
     return upper / 2 * (1.0 if bucket == BUCKETS - 1 else 2.0**part)
 
 
 def _first_step(span: Span, backend: str) -> tuple[datetime, int]:
     """Return when the first step begins, on a round minute of the clock, and how many there are."""
-    now = get_broker(backend).now()
+    now = get_broker(backend).dialect.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     step = timedelta(seconds=span.step)
     last = midnight + (now - midnight) // step * step
@@ -161,7 +161,7 @@ def _first_step(span: Span, backend: str) -> tuple[datetime, int]:
 
 def _since(moment: datetime, backend: str) -> QuerySet[Statistics]:
     rows = Statistics.objects.using(get_broker(backend).using)
-    # Both lengths are named, so that the key leads to the moment.
+    # Both periods are named, so that the key leads to the time.
     return rows.filter(backend=backend, period__in=(60, 3_600), at__gte=moment)
 
 

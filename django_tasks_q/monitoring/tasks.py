@@ -4,7 +4,7 @@ import sys
 from functools import cache
 
 from ..compat import BaseTask
-from ..discovery import import_tasks
+from ..discovery import Discovered, import_tasks
 from ..models import Job, Result
 from .names import newest_values
 
@@ -14,14 +14,14 @@ __all__ = ["known_tasks", "task_paths"]
 def known_tasks() -> dict[str, BaseTask]:
     """Return the tasks of every module that has been imported, by their dotted paths.
 
-    The `tasks` modules of the installed apps have been, by the first call at the latest.
+    The first call imports the task modules of the installed apps, if that has not been done before.
     """
     _import_once()
     return {
         value.module_path: value
         for name, module in list(sys.modules.items())
         for attribute, value in list(getattr(module, "__dict__", {}).items())
-        # One that was imported from elsewhere is known by where it was made.
+        # A task that was imported from elsewhere is known by the module that defines it.
         if isinstance(value, BaseTask) and value.module_path == f"{name}.{attribute}"
     }
 
@@ -33,5 +33,5 @@ def task_paths(using: str) -> list[str]:
 
 
 @cache
-def _import_once() -> bool:
+def _import_once() -> Discovered:
     return import_tasks()

@@ -1,6 +1,7 @@
 """How a sleeping worker is woken."""
 
-from collections.abc import Callable
+import logging
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -9,10 +10,13 @@ from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
 from ..compat import task_backends
-from .base import Notifier
+from ..conf import Options
+from ..exceptions import SoftCancel, SoftTimeout
+from .base import Ear, Notifier, Queues, is_pooled
 
-__all__ = ["Notifier", "get_notifier", "make_notifier", "notify", "notify_cancelled"]
+__all__ = ["Ear", "Notifier", "get_notifier", "make_notifier", "notify", "notify_cancelled"]
 
+logger = logging.getLogger("django_tasks_q.notifier")
 NOTIFIERS = {
     "polling": "django_tasks_q.notifiers.polling.PollingNotifier",
     "postgresql": "django_tasks_q.notifiers.postgresql.PostgreSQLNotifier",
@@ -21,55 +25,98 @@ NOTIFIERS = {
 
 
 class Wake:
-    """What an enqueue, or a cancel, leaves for the end of its transaction."""
+    """The wake-up that an enqueue, or a cancel, leaves for the end of its transaction."""
 
-    def __init__(self, notifier: Notifier, send: Callable[[], None]) -> None:
+    def __init__(self, notifier: Notifier) -> None:
         self.notifier = notifier
-        self.send = send
-        # By this Django names a callback that has failed; before 6.0 it takes each for a function.
-        self.__qualname__ = type(self).__qualname__
 
     def __call__(self) -> None:
-        self.send()
+        try:
+            self.send()
+        except (SoftTimeout, SoftCancel):
+            # It was meant for the task that is running here.
+            raise
+        except Exception:
+            logger.exception("No worker was woken; workers find new jobs when they poll.")
+
+    def send(self) -> None:
+        """Announce that running jobs are to stop."""
+        self.notifier.send_cancelled()
+
+    def take_in(self, other: "Wake") -> bool:
+        """Take over what another one would do; return whether that is possible."""
+        return type(other) is type(self) and other.notifier is self.notifier
 
 
-def notify(alias: str, using: str) -> None:
-    """Wake the workers of a backend once the current transaction has committed; a failure is logged, not raised."""
-    notifier = get_notifier(alias, using)
-    _send_on_commit(Wake(notifier, notifier.send))
+class WakeForJobs(Wake):
+    """Announces ready jobs. queues: how many in which queue; None if it may be any queue."""
+
+    def __init__(self, notifier: Notifier, queues: Queues) -> None:
+        super().__init__(notifier)
+        self.queues = None if queues is None else Counter(queues)
+
+    def send(self) -> None:
+        self.notifier.send(self.queues)
+
+    def take_in(self, other: Wake) -> bool:
+        if not isinstance(other, WakeForJobs) or not super().take_in(other):
+            return False
+        self.queues = None if self.queues is None or other.queues is None else self.queues + other.queues
+        return True
+
+
+def notify(alias: str, using: str, queues: Queues = None) -> None:
+    """Wake the workers of a backend once the current transaction has committed; a failure is logged, not raised.
+
+    queues: how many jobs in which queue are ready now, or will be later; None if it may be any queue.
+    """
+    _send_on_commit(WakeForJobs(get_notifier(alias, using), queues))
 
 
 def notify_cancelled(alias: str, using: str) -> None:
     """Tell the workers of a backend, once the current transaction has committed, that running jobs are to stop."""
-    notifier = get_notifier(alias, using)
-    _send_on_commit(Wake(notifier, notifier.send_cancelled))
+    _send_on_commit(Wake(get_notifier(alias, using)))
 
 
 def _send_on_commit(wake: Wake) -> None:
-    if wake.notifier.wakes and not _is_pending(wake):
-        transaction.on_commit(wake, using=wake.notifier.using, robust=True)
+    if wake.notifier.wakes and not _is_ended_by_hand(wake) and not _is_pending(wake):
+        transaction.on_commit(wake, using=wake.notifier.using)
+
+
+def _is_ended_by_hand(wake: Wake) -> bool:
+    """Return whether the caller has turned autocommit off: Django then announces no commit, and only polling helps."""
+    connection = connections[wake.notifier.using]
+    return not connection.in_atomic_block and not connection.get_autocommit()
 
 
 def _is_pending(wake: Wake) -> bool:
-    """Say whether the last thing that this transaction will do is this very wake-up."""
+    """Return whether the last action of this transaction covers this wake-up too."""
     connection = connections[wake.notifier.using]
     if not connection.run_on_commit:
         return False
     savepoints, function, *_ = connection.run_on_commit[-1]
-    same = isinstance(function, Wake) and function.send == wake.send
-    return same and savepoints == set(connection.savepoint_ids)
+    return isinstance(function, Wake) and savepoints == set(connection.savepoint_ids) and function.take_in(wake)
 
 
 @cache
 def get_notifier(alias: str, using: str) -> Notifier:
     """Return the notifier for the producers of this process."""
-    return make_notifier(alias, using)
+    options = task_backends[alias].config
+    return _make(_choose(options.notifier, connections[using]), alias, using, options)
 
 
 def make_notifier(alias: str, using: str) -> Notifier:
-    """Return a notifier of one's own, for a worker."""
+    """Return a new notifier, for one worker."""
     options = task_backends[alias].config
-    notifier: Notifier = import_string(NOTIFIERS[_choose(options.notifier, connections[using])])(alias, using, options)
+    name = _choose(options.notifier, connections[using])
+    # Not for a producer: other workers may bypass the pooler, and NOTIFY works through it.
+    if options.notifier == "auto" and is_pooled(connections[using]):
+        name = "polling"
+    return _make(name, alias, using, options)
+
+
+def _make(name: str, alias: str, using: str, options: Options) -> Notifier:
+    notifier: Notifier = import_string(NOTIFIERS[name])(alias, using, options)
     return notifier
 
 

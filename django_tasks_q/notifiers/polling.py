@@ -10,7 +10,7 @@ __all__ = ["PollingNotifier"]
 
 
 class PollingNotifier(Notifier):
-    """No wake-up: an idle worker looks again, at first often, then more and more seldom."""
+    """No wake-up: an idle worker polls, often at first, then less and less often."""
 
     wakes = False
     first_sleep, longest_sleep = 0.05, 1.0

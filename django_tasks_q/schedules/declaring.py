@@ -11,16 +11,16 @@ from ..compat import BaseTask, task_backends
 from ..conf import to_seconds
 from ..exceptions import InvalidSchedule
 from ..lifecycle import CatchUp, Overlap, ScheduleOrigin
+from ..moments import to_aware
 from .definitions import Definition
-from .moments import to_aware
-from .shapes import shape_of
+from .task_info import shape_of
 from .timings import Timing, cron, every, once, solar
 from .validation import check_call, validate
 
 __all__ = ["Declaration", "find_declarations", "periodic", "read_setting"]
 
 T = TypeVar("T", bound=BaseTask)
-# By backend and name. A module that is imported again declares its own again.
+# By backend and name. A module that is imported again declares its schedules again.
 _declared: dict[tuple[str, str], Definition] = {}
 TIMES = ("jitter", "expires_after", "catch_up_window")
 KEYS = frozenset(
@@ -40,11 +40,11 @@ def periodic(
     timing: Timing,
     *,
     name: str | None = None,
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None,
+    args: Sequence[object] = (),
+    kwargs: Mapping[str, object] | None = None,
     queue_name: str = "",
     priority: int | None = None,
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, object] | None = None,
     start_at: datetime | None = None,
     end_at: datetime | None = None,
     max_runs: int | None = None,
@@ -56,10 +56,10 @@ def periodic(
     enabled: bool = True,
     description: str = "",
 ) -> Callable[[T], T]:
-    """Run a task by a schedule; stands over @task, and may stand there several times, under different names.
+    """Run a task on a schedule. Goes above @task, several times if needed, under different names.
 
-    name: the task's dotted path where there is none. Times are whole seconds or timedeltas. Raise InvalidSchedule for
-    what could never run.
+    name: the task's dotted path by default. Times are whole seconds or timedeltas. Raise InvalidSchedule for a
+    schedule that could never run.
     """
     given = {key: value for key, value in locals().items() if key != "timing"}
 
@@ -67,7 +67,7 @@ def periodic(
         if not isinstance(task, BaseTask):
             raise InvalidSchedule(_("@periodic stands over @task: %(given)r is not a task.") % {"given": task})
         definition = _define(timing, task.module_path, task.backend, **{**given, "name": name or task.module_path})
-        # The rest has to wait until the settings can be asked, and the module has been imported.
+        # The rest has to wait until the settings are available, and the module has been imported.
         check_call(definition, shape_of(task))
         _declare(definition)
         return task
@@ -76,7 +76,7 @@ def periodic(
 
 
 def find_declarations(alias: str) -> tuple[list[Declaration], list[InvalidSchedule]]:
-    """Return what the code that has been imported and the settings declare for a backend, and what is wrong there."""
+    """Return what the imported code and the settings declare for a backend, and what is wrong with it."""
     found: list[Declaration] = []
     problems: list[InvalidSchedule] = []
     for origin, define in _definers(alias):
@@ -103,7 +103,7 @@ def _given(definition: Definition) -> Definition:
 
 
 def read_setting(alias: str, name: str, given: Mapping[str, Any]) -> Definition:
-    """Return what one entry of OPTIONS["schedules"] says. Raise InvalidSchedule."""
+    """Return the schedule in one entry of OPTIONS["schedules"]. Raise InvalidSchedule."""
     if unknown := sorted(set(given) - KEYS):
         message = _("A schedule has no “%(key)s”, only %(known)s.")
         raise InvalidSchedule(message % {"key": unknown[0], "known": ", ".join(sorted(KEYS))}, unknown[0])
@@ -117,7 +117,7 @@ def read_setting(alias: str, name: str, given: Mapping[str, Any]) -> Definition:
 
 
 def _timing(given: Mapping[str, Any]) -> Timing:
-    tz = given.get("timezone", "UTC")
+    tz = given.get("timezone")
     makers: dict[str, Callable[[Any], Timing]] = {
         "cron": lambda value: cron(value, tz=tz),
         "every": lambda value: every(seconds=to_seconds(value), tz=tz),
@@ -139,7 +139,7 @@ def _define(timing: Any, task_path: str, backend: str, **given: Any) -> Definiti
     if not isinstance(timing, Timing):
         message = _("A schedule begins with cron(), every(), once() or solar(), not with %(given)r.")
         raise InvalidSchedule(message % {"given": timing}, "kind")
-    values = dict(given)
+    timing, values = timing.settled(), dict(given)
     values["args"], values["kwargs"] = list(values.get("args") or ()), dict(values.get("kwargs") or {})
     values["options"] = dict(values.get("options") or {})
     for key in TIMES:

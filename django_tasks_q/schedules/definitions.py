@@ -1,4 +1,4 @@
-"""A schedule as its author means it, wherever it is written: in code, in the settings, or in a row."""
+"""A schedule as its author wrote it: in code, in the settings, or in a row."""
 
 import hashlib
 import json
@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..lifecycle import CatchUp, Overlap
-from .moments import to_aware, to_stored
+from ..moments import to_aware, to_stored
 from .timings import Timing, load_timing
+
+if TYPE_CHECKING:
+    from ..models import Schedule
 
 __all__ = ["INSTANT", "Definition"]
 
@@ -20,17 +23,17 @@ MOMENTS = ("start_at", "end_at")
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """What a schedule is to do; the columns of its row have the same names. Moments are aware, times seconds."""
+    """A schedule's definition; the columns of its row have the same names. Datetimes are aware, times seconds."""
 
     backend: str = "default"
     name: str
     description: str = ""
     task_path: str
-    args: list[Any] = field(default_factory=list)
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    args: list[object] = field(default_factory=list)
+    kwargs: dict[str, object] = field(default_factory=dict)
     queue_name: str = ""
     priority: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     kind: str
     expression: str
     timezone: str = "UTC"
@@ -45,8 +48,8 @@ class Definition:
     enabled: bool = True
 
     @classmethod
-    def of_row(cls, row: Any) -> "Definition":
-        """Return what a row says, whether that makes sense or not."""
+    def of_row(cls, row: "Schedule") -> "Definition":
+        """Return the definition in a row, valid or not."""
         values = {item.name: getattr(row, item.name) for item in fields(cls)}
         return cls(**values | {name: _aware(values[name]) for name in MOMENTS})
 
@@ -56,7 +59,7 @@ class Definition:
         return values | {name: to_stored(values[name]) for name in MOMENTS}
 
     def dump(self) -> dict[str, Any]:
-        """Return it in types that JSON has."""
+        """Return it in JSON's types."""
         values = asdict(self)
         return values | {name: values[name].isoformat() if values[name] else None for name in MOMENTS}
 
@@ -68,7 +71,7 @@ class Definition:
 
     @property
     def fingerprint(self) -> str:
-        """Two definitions have the same one where they say the same."""
+        """The same for two definitions that mean the same."""
         return hashlib.blake2b(json.dumps(self.dump(), sort_keys=True).encode(), digest_size=16).hexdigest()
 
     @cached_property
@@ -77,7 +80,7 @@ class Definition:
         return load_timing(self.kind, self.expression, self.timezone)
 
     def following(self, after: datetime) -> datetime | None:
-        """Return the first slot after a moment, within start_at and end_at; None where there is none."""
+        """Return the first slot after a time, within start_at and end_at; None if there is none."""
         if self.start_at is not None and after < self.start_at:
             # A slot at the very start counts.
             after = max(after, self.start_at - INSTANT)

@@ -1,18 +1,19 @@
-"""Cron expressions: croniter finds the wall-clock times, and this module the moments at which clocks show them.
+"""Cron expressions: croniter finds the local times, and this module the UTC times at which clocks show them.
 
-As in Debian's cron, an expression whose minute or hour begins with `*` fires whenever the clock shows a time that
-matches: not at all where an hour is left out, twice where one is repeated. Any other one is a list of appointments:
-one in an hour that is left out is kept right after it, and one in a repeated hour is kept once.
+As in Debian's cron, an expression with a minute or hour that begins with `*` fires whenever the clock shows a matching
+time: not at all in a skipped hour, twice in a repeated one. Any other expression is a list of appointments: one in a
+skipped hour fires right after it, and one in a repeated hour fires once.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from threading import Lock
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from croniter import CroniterBadDateError, CroniterError, croniter
 from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidSchedule
@@ -41,7 +42,7 @@ def _number(text: str) -> int:
 
 @dataclass(frozen=True)
 class Field:
-    """What one of the five fields may say. special: what only days know: the last one, the third Friday."""
+    """What one of the five fields may contain. special: only for days: the last one, the third Friday."""
 
     title: str
     least: int
@@ -50,7 +51,7 @@ class Field:
     special: str = ""
 
     def value(self, text: str) -> int:
-        """Return the number that a number or a name stands for. Raise ValueError."""
+        """Return the number that a number or a name means. Raise ValueError."""
         number = self.names.index(text) + self.least if text in self.names else _number(text)
         if not self.least <= number <= self.most:
             raise ValueError(text)
@@ -84,36 +85,37 @@ FIELDS = (
 
 
 class CronExpression:
-    """An expression of five fields, or one of ALIASES, on the clocks of a time zone.
+    """An expression of five fields, or one of ALIASES, in a time zone.
 
-    Raise InvalidSchedule for what cron does not know, and for what never comes.
+    Raise InvalidSchedule for an expression that cron does not know, or that never matches.
     """
 
     def __init__(self, expression: str, zone: str = "UTC") -> None:
         self.zone = read_zone(zone)
-        # A croniter walks, and what is parsed is kept for other threads too.
+        # A croniter has state, and parsed expressions are shared between threads.
         self._lock = Lock()
         self.fields = split(expression)
+        croniter = _croniter()
         try:
-            # Each makes sense of one way in which a day may match.
-            self._ways = [croniter(way, BEGINNING, day_or=False) for way in self._for_croniter()]
-        except (CroniterError, ValueError) as error:
+            # Each handles one way in which a day may match.
+            self._ways = [croniter.croniter(way, BEGINNING, day_or=False) for way in self._for_croniter()]
+        except (croniter.CroniterError, ValueError) as error:
             raise invalid(expression, str(error)) from None
         if self._next_wall(BEGINNING) is None:
             raise invalid(expression, _("there is no such day"))
 
     @property
     def follows_clock(self) -> bool:
-        """Whether it fires at every moment at which the clock shows a matching time."""
+        """Whether it fires every time the clock shows a matching time."""
         return self.fields[0].startswith("*") or self.fields[1].startswith("*")
 
     @property
     def needs_both_days(self) -> bool:
-        """Whether a day has to match both fields for days, and not just one of them."""
+        """Whether a day has to match both day fields, not just one of them."""
         return self.fields[2].startswith("*") or self.fields[4].startswith("*")
 
     def _for_croniter(self) -> Iterator[str]:
-        """Yield expressions that together are this one, in numbers, which is what croniter and cron agree on."""
+        """Yield expressions that together mean this one, in numbers, on which croniter and cron agree."""
         minutes, hours, dates, months, weekdays = (
             list(_ways(field, text)) for field, text in zip(FIELDS, self.fields, strict=True)
         )
@@ -125,7 +127,7 @@ class CronExpression:
             yield f"{minutes[0]} {hours[0]} {date} {months[0]} {weekday}"
 
     def following(self, after: datetime) -> datetime | None:
-        """Return the first moment after this one, both in UTC; None where there is none within fifty years."""
+        """Return the first time after this one, both in UTC; None if there is none within fifty years."""
         return self._following_on_clock(after) if self.follows_clock else self._following_appointment(after)
 
     def _following_appointment(self, after: datetime) -> datetime | None:
@@ -138,7 +140,7 @@ class CronExpression:
         return None
 
     def _following_on_clock(self, after: datetime) -> datetime | None:
-        """Walk from one stretch of time to the next in which clocks are not changed."""
+        """Walk through the periods between clock changes."""
         start, last = after, after + FARTHEST
         while start < last:
             offset = _offset(start, self.zone)
@@ -159,14 +161,14 @@ class CronExpression:
         return self._next_wall(wall - timedelta(seconds=1)) == wall
 
     def _next_wall(self, wall: datetime) -> datetime | None:
-        """Return the first matching time after one, on a clock that nobody changes."""
+        """Return the first matching time after another one, on a clock that never changes."""
         with self._lock:
             found = [next_ for way in self._ways if (next_ := _next(way, wall)) is not None]
         return min(found, default=None)
 
 
 def read_zone(name: str) -> ZoneInfo:
-    """Return a time zone by its name in the IANA database. Raise InvalidSchedule where there is none."""
+    """Return a time zone by its name in the IANA database. Raise InvalidSchedule if there is none."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError, TypeError):
@@ -176,7 +178,7 @@ def read_zone(name: str) -> ZoneInfo:
 
 
 def split(expression: str) -> list[str]:
-    """Return the five fields in lower case. Raise InvalidSchedule where cron would not know one."""
+    """Return the five fields in lower case. Raise InvalidSchedule for a field that cron does not know."""
     text = expression.strip().lower()
     fields = ALIASES.get(text, text).split()
     if len(fields) != len(FIELDS):
@@ -187,7 +189,7 @@ def split(expression: str) -> list[str]:
             list(_ways(field, value))
         except ValueError:
             raise invalid(
-                expression, _("“%(value)s” is no %(field)s") % {"value": value, "field": field.title}
+                expression, _("“%(value)s” is not a valid %(field)s") % {"value": value, "field": field.title}
             ) from None
     return fields
 
@@ -198,7 +200,7 @@ def invalid(expression: str, cause: str) -> InvalidSchedule:
 
 
 def _ways(field: Field, text: str) -> Iterator[str]:
-    """Yield what a field says: all numbers in one, then each special day. Raise ValueError."""
+    """Yield the values of a field: all numbers in one, then each special day. Raise ValueError."""
     numbers: set[int] = set()
     special = []
     for term in text.split(","):
@@ -226,11 +228,16 @@ def _listed(numbers: set[int]) -> str:
     return ",".join(str(number) for number in sorted(numbers))
 
 
-def _next(way: croniter, wall: datetime) -> datetime | None:
+def _croniter() -> Any:
+    """Return the package, which is imported for the first expression: most processes of a project parse none."""
+    return import_module("croniter")
+
+
+def _next(way: Any, wall: datetime) -> datetime | None:
     way.set_current(wall)
     try:
         found: datetime = way.get_next(datetime)
-    except CroniterBadDateError:
+    except _croniter().CroniterBadDateError:
         return None
     return found
 
@@ -244,18 +251,18 @@ def _naive(moment: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _first_moment(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return the first moment at which clocks show this time, or right after the gap in which they do not."""
+    """Return the first time at which clocks show this local time, or right after the gap that skips it."""
     moment = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if _naive(moment, zone) == wall:
         return moment
-    # In a gap fold 0 reckons with the offset before it, and so comes out behind it; fold 1 comes out before it.
+    # In a gap, fold 0 uses the offset before it, and so ends up after it; fold 1 ends up before it.
     before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
     change = _first_change(before, moment, zone)
     return moment if change is None else change
 
 
 def _first_change(start: datetime, end: datetime, zone: ZoneInfo) -> datetime | None:
-    """Return the first moment after start and up to end from which clocks have another offset."""
+    """Return the first time after start and up to end at which the offset changes."""
     offset = _offset(start, zone)
     known = start
     while known < end:
@@ -267,7 +274,7 @@ def _first_change(start: datetime, end: datetime, zone: ZoneInfo) -> datetime | 
 
 
 def _bisect(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
-    """Return the whole second from which clocks have another offset than at `before`."""
+    """Return the whole second at which the offset changes from that at `before`."""
     offset = _offset(before, zone)
     low, high = int(before.timestamp()), int(after.timestamp())
     while high - low > 1:

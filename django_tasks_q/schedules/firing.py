@@ -9,13 +9,15 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 
 from ..brokers.base import Broker
+from ..brokers.values import queues_of
 from ..lifecycle import Overlap
 from ..models import Job, Schedule, ScheduleRun
+from ..moments import to_aware, to_stored
 from ..notifiers import notify
+from ..payloads import clean_text
 from ..signals import schedule_disabled, schedule_fired
 from .definitions import Definition
-from .moments import to_aware, to_stored
-from .planning import FindShape, Plan, Planner
+from .planning import FindTaskInfo, Plan, Planner
 
 __all__ = ["BATCH", "Fired", "Firer", "next_due"]
 
@@ -36,10 +38,10 @@ class Fired:
 
 
 def next_due(broker: Broker) -> float | None:
-    """Return the seconds until the next slot of any schedule, 0 or less where it is due; None where there is none."""
-    return broker.seconds_until(
-        f"SELECT next_run_at, {broker.now_sql} FROM django_tasks_q_schedule"
-        " WHERE backend = %s AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1",
+    """Return the seconds until the next slot of any schedule, 0 or less if it is due; None if there is none."""
+    return broker.dialect.seconds_until(
+        "next_run_at",
+        "FROM django_tasks_q_schedule WHERE backend = %s AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1",
         [broker.alias],
     )
 
@@ -47,16 +49,16 @@ def next_due(broker: Broker) -> float | None:
 class Firer:
     """Fires the due schedules of a backend.
 
-    sender: of the signals. find_shape: returns what this process knows of a task.
+    sender: of the signals. find_task_info: returns what this process knows about a task.
     """
 
-    def __init__(self, broker: Broker, sender: Any, find_shape: FindShape) -> None:
+    def __init__(self, broker: Broker, sender: Any, find_task_info: FindTaskInfo) -> None:
         self.broker = broker
         self.sender = sender
-        self.planner = Planner(broker, find_shape)
+        self.planner = Planner(broker, find_task_info)
 
     def fire(self, limit: int = BATCH) -> Fired:
-        """Fire up to so many due schedules that nobody else has locked. What is wrong with one disables that one."""
+        """Fire up to this many due schedules that no other session has locked. A faulty schedule is disabled."""
         try:
             return self._fire(self._lock_due, limit)
         except (OperationalError, InterfaceError):
@@ -65,12 +67,16 @@ class Firer:
             logger.exception("The due schedules cannot be fired together; they are tried one by one.")
             return self._fire_singly(limit)
 
+    def fire_one(self, key: int) -> Fired:
+        """Fire one schedule, if it is due and nobody else has it locked."""
+        return self._fire(self._lock_one, key)
+
     def _fire(self, lock: Any, argument: int) -> Fired:
         with self.broker.transaction():
             rows = lock(argument)
             if not rows:
                 return Fired()
-            now = to_aware(self.broker.now())
+            now = to_aware(self.broker.dialect.now())
             plans = [plan for row in rows if (plan := self.planner.plan(row, now)) is not None]
             self._forget_recorded(plans)
             self._heed_overlaps([plan for plan in plans if plan.specs and plan.definition.overlap != Overlap.ALLOW])
@@ -84,7 +90,7 @@ class Firer:
         jobs = 0
         for key in keys:
             try:
-                jobs += self._fire(self._lock_one, key).jobs
+                jobs += self.fire_one(key).jobs
             except (OperationalError, InterfaceError):
                 raise
             except DatabaseError as error:
@@ -93,7 +99,7 @@ class Firer:
 
     def _disable(self, key: int, error: DatabaseError) -> None:
         with self.broker.transaction():
-            now = to_aware(self.broker.now())
+            now = to_aware(self.broker.dialect.now())
             plans = [
                 Plan(row, Definition.of_row(row), now, enabled=False, reason=str(error)) for row in self._lock_one(key)
             ]
@@ -104,16 +110,16 @@ class Firer:
 
     def _lock_due(self, limit: int) -> list[Schedule]:
         return self._lock(
-            f"{self.broker.by_next_run} WHERE backend = %s AND next_run_at <= {self.broker.now_once}"
-            f" ORDER BY next_run_at LIMIT %s {self.broker.skip_locked}",
+            f"{self.broker.dialect.by_next_run} WHERE backend = %s AND next_run_at <= {self.broker.dialect.now_once}"
+            f" ORDER BY next_run_at LIMIT %s {self.broker.dialect.skip_locked}",
             [self.broker.alias, limit],
         )
 
     def _lock_one(self, key: int) -> list[Schedule]:
-        condition = f"{self.broker.by_key} WHERE id = %s AND next_run_at <= {self.broker.now_once}"
-        return self._lock(f"{condition} {self.broker.skip_locked}", [key])
+        condition = f"{self.broker.dialect.by_key} WHERE id = %s AND next_run_at <= {self.broker.dialect.now_once}"
+        return self._lock(f"{condition} {self.broker.dialect.skip_locked}", [key])
 
-    def _lock(self, condition: str, parameters: list[Any]) -> list[Schedule]:
+    def _lock(self, condition: str, parameters: list[object]) -> list[Schedule]:
         with self.broker.connection.cursor() as cursor:
             cursor.execute(f"SELECT id FROM django_tasks_q_schedule{condition}", parameters)
             keys = [row[0] for row in cursor.fetchall()]
@@ -122,7 +128,7 @@ class Firer:
     # decide
 
     def _forget_recorded(self, plans: Sequence[Plan]) -> None:
-        """Leave out slots that have been fired already: the clock, or a row, may have been set back."""
+        """Leave out slots that have already been fired: the clock, or a row, may have been set back."""
         plans = [plan for plan in plans if plan.may_be_recorded]
         slots = {run.slot for plan in plans for run in plan.runs}
         slots |= {to_stored(slot) for plan in plans for slot in plan.specs}
@@ -151,7 +157,8 @@ class Firer:
                 plan.skip(slots[:-1], _("A later slot was due as well."))
             else:
                 plan.skip(slots[0 if is_live else 1 :], _("The job before it had not finished."))
-        self.broker.cancel(filter(None, replaced), reason=_("Its schedule came to the next slot."))
+        if replaced:
+            self.broker.cancel(filter(None, replaced), reason=_("Its schedule came to the next slot."))
 
     # write
 
@@ -161,7 +168,7 @@ class Firer:
         specs = [spec for plan in plans for spec in plan.specs.values()]
         if specs:
             self.broker.enqueue(specs)
-            notify(self.broker.alias, self.broker.using)
+            notify(self.broker.alias, self.broker.using, queues_of(specs))
         ScheduleRun.objects.using(self.broker.using).bulk_create([run for plan in plans for run in plan.runs])
         if plans:
             with self.broker.connection.cursor() as cursor:
@@ -170,17 +177,17 @@ class Firer:
                     [self._values(plan) for plan in plans],
                 )
 
-    def _values(self, plan: Plan) -> list[Any]:
+    def _values(self, plan: Plan) -> list[object]:
         row, moment = plan.row, self.broker.connection.ops.adapt_datetimefield_value
         specs = list(plan.specs.values())
         last_job_id = specs[-1].id if specs else row.last_job_id
         return [
             moment(to_stored(plan.following) if plan.following else None),
             moment(to_stored(plan.now) if specs else row.last_run_at),
-            self.broker.to_key(last_job_id) if last_job_id else None,
+            self.broker.dialect.to_key(last_job_id) if last_job_id else None,
             row.total_runs,
             plan.enabled,
-            plan.reason.replace("\0", "")[:LONGEST_REASON],
+            clean_text(plan.reason)[:LONGEST_REASON],
             row.pk,
         ]
 

@@ -1,4 +1,4 @@
-"""What to do about a schedule whose slot has come."""
+"""What to do about a due schedule."""
 
 import logging
 from collections.abc import Callable
@@ -12,24 +12,24 @@ from ..brokers.values import JobSpec
 from ..exceptions import InvalidSchedule
 from ..lifecycle import Overlap, RunStatus
 from ..models import Schedule, ScheduleRun
+from ..moments import to_aware, to_stored
 from .definitions import Definition
-from .jobs import make_spec
-from .moments import to_aware, to_stored
-from .shapes import TaskShape
 from .slots import find_due
+from .specs import make_spec
 from .store import upcoming
+from .task_info import TaskInfo
 from .validation import check_call
 
-__all__ = ["FindShape", "Plan", "Planner"]
+__all__ = ["FindTaskInfo", "Plan", "Planner"]
 
 logger = logging.getLogger("django_tasks_q.worker")
-# What is known of the task at a path: its shape, or why there is none, or nothing yet.
-FindShape = Callable[[str], TaskShape | str | None]
+# What is known about the task at a path: its shape, or why there is none, or nothing yet.
+FindTaskInfo = Callable[[str], TaskInfo | str | None]
 
 
 @dataclass(slots=True)
 class Plan:
-    """What becomes of one due schedule: the jobs of its slots, what is to be recorded, and when it comes next."""
+    """The plan for one due schedule: the jobs of its slots, what to record, and when it is due next."""
 
     row: Schedule
     definition: Definition
@@ -41,7 +41,7 @@ class Plan:
     reason: str = ""
 
     def note(self, slot: datetime, status: str, *, job_id: str | None = None, reason: str = "") -> None:
-        """Record what became of a slot."""
+        """Record what happened to a slot."""
         slot_at, now = to_stored(slot), to_stored(self.now)
         self.runs.append(
             ScheduleRun(schedule=self.row, slot=slot_at, fired_at=now, status=status, job_id=job_id, reason=reason)
@@ -55,14 +55,14 @@ class Plan:
 
     @property
     def may_be_recorded(self) -> bool:
-        """Whether it may be known already what became of its slots: not where they come after the last job."""
+        """Whether its slots may already be recorded: not if they come after the last job."""
         last = self.row.last_run_at
         if self.runs or self.definition.overlap != Overlap.ALLOW:
             return True
         return last is not None and any(slot <= to_aware(last) for slot in self.specs)
 
     def forget(self, recorded: set[datetime]) -> None:
-        """Leave out slots of which is known already what became of them."""
+        """Leave out slots that are already recorded."""
         self.specs = {slot: spec for slot, spec in self.specs.items() if slot not in recorded}
         self.runs = [run for run in self.runs if to_aware(run.slot) not in recorded]
 
@@ -79,19 +79,19 @@ class Plan:
 
 
 class Planner:
-    """Plans what is due. find_shape: returns what this process knows of a task."""
+    """Plans due schedules. find_task_info: returns what this process knows about a task."""
 
-    def __init__(self, broker: Broker, find_shape: FindShape) -> None:
+    def __init__(self, broker: Broker, find_task_info: FindTaskInfo) -> None:
         self.broker = broker
-        self.find_shape = find_shape
+        self.find_task_info = find_task_info
 
     def plan(self, row: Schedule, now: datetime) -> Plan | None:
-        """Return the plan of a due schedule; None where its task is still being looked up.
+        """Return the plan of a due schedule; None if its task is still being looked up.
 
-        What is wrong with a schedule disables that one.
+        A faulty schedule is disabled.
         """
         definition = Definition.of_row(row)
-        shape = self.find_shape(row.task_path)
+        shape = self.find_task_info(row.task_path)
         if shape is None:
             return None
         try:
@@ -101,24 +101,22 @@ class Planner:
                 logger.exception("The schedule %r cannot be fired.", row.name)
             return Plan(row, definition, now, enabled=False, reason=str(error) or type(error).__name__)
 
-    def _checked(
-        self, row: Schedule, definition: Definition, shape: TaskShape | str, now: datetime
-    ) -> TaskShape | None:
-        """Return the shape of the task; None where there is none here, but a newer worker may know it."""
+    def _checked(self, row: Schedule, definition: Definition, shape: TaskInfo | str, now: datetime) -> TaskInfo | None:
+        """Return the shape of the task; None if there is none here, but a newer worker may know it."""
         try:
             check_call(definition, shape)
         except InvalidSchedule:
-            # What has changed lately may be part of a deploy, and this worker is not.
+            # A recent change may be part of a deploy that has not reached this worker.
             grace = timedelta(seconds=self.broker.options.unknown_task_grace)
             if to_aware(row.updated_at) + grace <= now:
                 raise
-        return shape if isinstance(shape, TaskShape) else None
+        return shape if isinstance(shape, TaskInfo) else None
 
-    def _plan(self, row: Schedule, definition: Definition, shape: TaskShape | None, now: datetime) -> Plan:
+    def _plan(self, row: Schedule, definition: Definition, shape: TaskInfo | None, now: datetime) -> Plan:
         due = find_due(definition, to_aware(row.next_run_at or now), now)
         left = len(due.slots) if definition.max_runs is None else max(0, definition.max_runs - row.total_runs)
         plan = Plan(row, definition, now, following=due.following)
-        # Where USE_TZ is off, the hour that is repeated in autumn is stored, and so fired, once.
+        # If USE_TZ is off, the hour that is repeated in autumn is stored, and so fired, once.
         slots = {to_stored(slot): slot for slot in due.slots}.values()
         for slot in list(slots)[:left]:
             plan.specs[slot] = make_spec(self.broker, row, definition, slot, now, shape)

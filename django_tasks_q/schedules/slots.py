@@ -1,4 +1,4 @@
-"""Which slots of a schedule are due, and which of those that nobody was there to fire are made up for."""
+"""Which slots of a schedule are due, and which missed ones are made up for."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,9 +8,9 @@ from .definitions import INSTANT, Definition
 
 __all__ = ["GRACE", "MOST_SLOTS", "Due", "find_due"]
 
-# So late a slot has not been missed: workers are restarted, and machines are busy.
+# A slot this late does not count as missed: workers are restarted, and machines are busy.
 GRACE = timedelta(seconds=15)
-# Of one schedule at a time; the rest comes next.
+# For one schedule at a time; the rest comes next.
 MOST_SLOTS = 1_000
 
 
@@ -24,7 +24,7 @@ class Due:
 
 
 def find_due(definition: Definition, first: datetime, now: datetime) -> Due:
-    """Return what to do at a moment about a schedule whose slot `first` has come."""
+    """Return what to do at a given time about a schedule with the due slot `first`."""
     limit = now - GRACE
     if first >= limit:
         slots, following = _walk(definition, first, now)
@@ -41,7 +41,7 @@ def find_due(definition: Definition, first: datetime, now: datetime) -> Due:
 def _made_up(
     definition: Definition, first: datetime, now: datetime, has_more: bool
 ) -> tuple[list[datetime], datetime | None]:
-    """Return the late slots that the policy still wants; and the next of them, where there are too many."""
+    """Return the late slots that the policy still makes up for; and the next of them, if there are too many."""
     start: datetime | None = first
     if definition.catch_up_window is not None:
         oldest = now - timedelta(seconds=definition.catch_up_window)
@@ -56,7 +56,7 @@ def _made_up(
 
 
 def _latest(definition: Definition, start: datetime, end: datetime) -> list[datetime]:
-    """Return the last slot up to `end`, found by halves rather than by looking at all of them."""
+    """Return the last slot up to `end`, found by bisection rather than by trying all of them."""
     if start > end:
         return []
     last, high = start, end

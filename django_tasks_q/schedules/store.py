@@ -9,8 +9,8 @@ from ..brokers.base import Broker
 from ..brokers.values import JobSpec
 from ..lifecycle import RunStatus, ScheduleOrigin
 from ..models import Schedule, ScheduleRun
+from ..moments import to_aware, to_stored
 from .definitions import Definition
-from .moments import to_aware, to_stored
 
 __all__ = ["add", "change", "delete", "lock", "prune_runs", "record_manual", "set_paused", "upcoming"]
 
@@ -19,7 +19,7 @@ TIMING = ("kind", "expression", "timezone", "start_at", "end_at", "max_runs", "e
 
 
 def upcoming(definition: Definition, now: datetime, *, paused: bool, total_runs: int) -> tuple[datetime | None, str]:
-    """Return the next slot after a moment, or None and why there is none."""
+    """Return the next slot after a time, or None and why there is none."""
     if paused or not definition.enabled:
         return None, ""
     if definition.max_runs is not None and total_runs >= definition.max_runs:
@@ -36,16 +36,16 @@ def lock(broker: Broker, *, pk: int | None = None, name: str | None = None) -> S
 
 
 def add(broker: Broker, definition: Definition, *, origin: str = ScheduleOrigin.ADMIN, **columns: Any) -> Schedule:
-    """Insert a schedule; its first slot is the next one from now on. Raise IntegrityError where its name is taken."""
-    now = to_aware(broker.now())
+    """Insert a schedule; its first slot is the next one from now on. Raise IntegrityError if its name is taken."""
+    now = to_aware(broker.dialect.now())
     slot, reason = upcoming(definition, now, paused=bool(columns.get("paused")), total_runs=0)
     values = definition.columns() | _state(now, slot, reason) | columns
     return Schedule.objects.using(broker.using).create(origin=origin, **values)
 
 
 def change(broker: Broker, row: Schedule, definition: Definition, **columns: Any) -> Schedule:
-    """Give a locked schedule another definition. Where that leaves open when it runs, a slot that is due stays due."""
-    before, now = Definition.of_row(row), to_aware(broker.now())
+    """Change the definition of a locked schedule. If that does not change when it runs, a due slot stays due."""
+    before, now = Definition.of_row(row), to_aware(broker.dialect.now())
     slot, reason = upcoming(definition, now, paused=row.paused, total_runs=row.total_runs)
     if row.next_run_at is not None and slot and all(getattr(before, n) == getattr(definition, n) for n in TIMING):
         slot = to_aware(row.next_run_at)
@@ -53,8 +53,8 @@ def change(broker: Broker, row: Schedule, definition: Definition, **columns: Any
 
 
 def set_paused(broker: Broker, row: Schedule, paused: bool, by: str = "") -> Schedule:
-    """Pause or resume a locked schedule. What it misses while it is paused is not made up for. by: who pauses it."""
-    definition, now = Definition.of_row(row), to_aware(broker.now())
+    """Pause or resume a locked schedule. Slots missed while it is paused are not made up for. by: who pauses it."""
+    definition, now = Definition.of_row(row), to_aware(broker.dialect.now())
     slot, reason = upcoming(definition, now, paused=paused, total_runs=row.total_runs)
     values = {"next_run_at": to_stored(slot), "reason": row.reason or reason}
     return _write(broker, row, values | {"paused": paused, "paused_by": by[:LONGEST_USERNAME] if paused else ""})
@@ -66,7 +66,7 @@ def delete(broker: Broker, row: Schedule) -> None:
 
 
 def record_manual(broker: Broker, row: Schedule, spec: JobSpec, now: datetime) -> None:
-    """Note that an operator has run a locked schedule at a moment."""
+    """Record that an operator has run a locked schedule at this time."""
     moment = to_stored(now)
     ScheduleRun.objects.using(broker.using).create(
         schedule=row, slot=moment, fired_at=moment, job_id=spec.id, status=RunStatus.MANUAL
@@ -77,17 +77,17 @@ def record_manual(broker: Broker, row: Schedule, spec: JobSpec, now: datetime) -
 def prune_runs(broker: Broker, older_than: float, *, limit: int = 1_000) -> int:
     """Delete up to `limit` records of slots that were fired more than `older_than` seconds ago; return how many."""
     runs = ScheduleRun.objects.using(broker.using)
-    cutoff = broker.now() - timedelta(seconds=older_than)
+    cutoff = to_stored(broker.dialect.utc_now() - timedelta(seconds=older_than))
     old = runs.filter(fired_at__lt=cutoff, schedule__backend=broker.alias).order_by("fired_at")
     deleted, _kinds = runs.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()
     return deleted
 
 
-def _state(now: datetime, slot: datetime | None, reason: str) -> dict[str, Any]:
+def _state(now: datetime, slot: datetime | None, reason: str) -> dict[str, object]:
     return {"next_run_at": to_stored(slot), "reason": reason, "updated_at": to_stored(now)}
 
 
-def _write(broker: Broker, row: Schedule, values: dict[str, Any]) -> Schedule:
+def _write(broker: Broker, row: Schedule, values: dict[str, object]) -> Schedule:
     Schedule.objects.using(broker.using).filter(pk=row.pk).update(**values)
     for name, value in values.items():
         setattr(row, name, value)

@@ -1,4 +1,4 @@
-"""What the sun does at a place, by the astral package, which is an extra."""
+"""Sun events at a location, by the astral package, which is an extra."""
 
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -11,7 +11,7 @@ from ..exceptions import InvalidSchedule
 
 __all__ = ["EVENTS", "SunEvent", "following_event", "read_event"]
 
-# Each with its word, which is looked up when it is shown: there may be no settings yet.
+# Each with its name, which is translated when it is shown: there may be no settings yet.
 EVENTS = {
     "dawn": gettext_lazy("dawn"),
     "sunrise": gettext_lazy("sunrise"),
@@ -32,7 +32,7 @@ class SunEvent(NamedTuple):
 
 
 def read_event(expression: str) -> SunEvent:
-    """Return what "sunset 41.9 12.5" says. Raise InvalidSchedule, also where astral is not installed."""
+    """Return the event in "sunset 41.9 12.5". Raise InvalidSchedule, also if astral is not installed."""
     try:
         name, latitude, longitude = expression.split()
         event = SunEvent(name, float(latitude), float(longitude))
@@ -46,7 +46,7 @@ def read_event(expression: str) -> SunEvent:
 
 
 def following_event(event: SunEvent, after: datetime) -> datetime | None:
-    """Return when it happens for the first time after a moment; None where it does not within a year."""
+    """Return when it first happens after a time; None if it does not within a year."""
     sun, observer = _astral()
     place = observer(event.latitude, event.longitude)
     # In UTC the event of a day may fall on the day before or after.

@@ -1,7 +1,7 @@
-"""Bringing the rows in line with what the code and the settings declare.
+"""Synchronises the rows with what the code and the settings declare.
 
-Rows of an operator are left alone, and so is an operator's pause of any other. What is declared no more is switched
-off first, and deleted by a later synchronisation: with it, the record of its runs would go.
+An operator's rows are left unchanged, and so is an operator's pause of any other. A schedule that is no longer
+declared is disabled first, and deleted by a later synchronisation, because that deletes the record of its runs too.
 
 In a deploy the old release and the new one run side by side, and one of the old may start again. So a worker changes
 nothing that has just come out of what it declares itself; only `migrate`, and an operator, put older definitions back.
@@ -19,18 +19,20 @@ from django.utils.translation import gettext as _
 from ..brokers.base import Broker
 from ..lifecycle import ScheduleOrigin
 from ..models import Schedule
+from ..moments import to_aware
 from ..notifiers import notify
 from . import store
 from .declaring import Declaration
 from .definitions import Definition
-from .moments import to_aware
 
 __all__ = ["REMOVED", "Synchronised", "synchronise"]
 
 logger = logging.getLogger("django_tasks_q")
-# What a row is given as its declaration when there is none any more.
+# A row's declaration when there is none any more.
 REMOVED = "removed"
-# For how long a worker leaves to newer ones what they have changed, and removed rows stay.
+# Names of each kind that a log message has at most.
+MOST_NAMES = 20
+# How long a worker leaves changes to newer workers, and how long removed rows stay.
 DEPLOY = timedelta(hours=1)
 KEEP_REMOVED = timedelta(days=7)
 
@@ -44,30 +46,41 @@ class Synchronised:
     removed: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Return what was done, in words: added a, b; removed c. Return an empty text if nothing was."""
+        done = {"added": self.added, "changed": self.changed, "removed": self.removed}
+        return "; ".join(f"{verb} {_listed(names)}" for verb, names in done.items() if names)
+
 
 def synchronise(
-    broker: Broker, declared: Iterable[Declaration], *, complete: bool = True, decisive: bool = False
+    broker: Broker,
+    declared: Iterable[Declaration],
+    *,
+    complete: bool = True,
+    decisive: bool = False,
+    level: int = logging.INFO,
 ) -> Synchronised:
-    """Make the rows of a backend what is declared, in one transaction, and say what was done.
+    """Make the rows of a backend what is declared, in one transaction, and return what was done.
 
-    complete: False where some modules could not be imported, or something they declare is wrong: nothing is removed.
+    complete: False if some modules could not be imported, or something they declare is wrong: nothing is removed.
     decisive: whether what has just replaced this very declaration is put back.
+    level: of the log message about what was done.
     """
     work = _Synchronisation(broker, decisive)
     with broker.transaction():
         wanted = {declaration.definition.name: declaration for declaration in declared}
         rows = _lock(broker, wanted)
-        now = to_aware(broker.now())
+        now = to_aware(broker.dialect.now())
         for name, declaration in sorted(wanted.items()):
             work.declare(declaration, rows.pop(name, None), now)
         for row in rows.values():
             if complete and row.origin != ScheduleOrigin.ADMIN:
                 work.remove(row, now)
         done = work.done()
-        if done.added or done.changed or done.removed:
+        if str(done):
             notify(broker.alias, broker.using)
-    if any((done.added, done.changed, done.removed)):
-        logger.info("Schedules: added %s, changed %s, removed %s.", done.added, done.changed, done.removed)
+    if str(done):
+        logger.log(level, "Schedules: %s.", done)
     return done
 
 
@@ -125,7 +138,7 @@ class _Synchronisation:
         )
 
     def _is_newer(self, row: Schedule, fingerprint: str, now: datetime) -> bool:
-        """Say whether the row has just been given what replaces this very declaration."""
+        """Return whether the row has just got the schedule that replaces this very declaration."""
         recent = now - to_aware(row.updated_at) < DEPLOY
         return recent and row.former_declaration == fingerprint and not self.decisive
 
@@ -137,6 +150,11 @@ class _Synchronisation:
             row.name,
             row.updated_at,
         )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _lock(broker: Broker, names: Iterable[str]) -> dict[str, Schedule]:

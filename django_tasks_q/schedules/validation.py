@@ -1,28 +1,31 @@
 """What is wrong with a schedule: the same words in a form, in code, and on the command line."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext as _
 
-from ..backend import LONGEST_QUEUE_NAME, TasksQBackend
-from ..compat import InvalidTaskBackend, task_backends
+from ..backend import TasksQBackend, backend_aliases
+from ..compat import task_backends
 from ..exceptions import CorruptJob, InvalidSchedule, UnserializableError
 from ..lifecycle import CatchUp, Overlap
 from ..payloads import dump_arguments, dump_value
-from ..task import load_options
+from ..task_options import HIGHEST_PRIORITY, LONGEST_QUEUE_NAME, LOWEST_PRIORITY, load_options
 from .definitions import Definition
-from .shapes import TaskShape, describe_task
+from .task_info import TaskInfo, describe_task
+
+if TYPE_CHECKING:
+    from ..models import Schedule
 
 __all__ = ["LONGEST_NAME", "check_call", "find_problem", "validate"]
 
 LONGEST_NAME, LONGEST_EXPRESSION = 200, 255
-PRIORITIES = range(-100, 101)
+PRIORITIES = range(LOWEST_PRIORITY, HIGHEST_PRIORITY + 1)
 MOST = 2**31 - 1
 
 
-def find_problem(row: Any) -> InvalidSchedule | None:
+def find_problem(row: "Schedule") -> InvalidSchedule | None:
     """Return what is wrong with the definition in a row, or None."""
     try:
         validate(Definition.of_row(row))
@@ -44,9 +47,9 @@ def validate(definition: Definition) -> None:
     _check_payload(definition, backend)
 
 
-def check_call(definition: Definition, shape: TaskShape | str) -> TaskShape:
+def check_call(definition: Definition, shape: TaskInfo | str) -> TaskInfo:
     """Return the shape. Raise InvalidSchedule where it is the reason why there is no task, or no arguments fit it."""
-    if not isinstance(shape, TaskShape):
+    if not isinstance(shape, TaskInfo):
         raise InvalidSchedule(shape, "task_path")
     if shape.backend != definition.backend:
         message = _("The task %(task)s belongs to the backend “%(its)s”, not to “%(given)s”.")
@@ -70,18 +73,16 @@ def _check_text(definition: Definition) -> None:
 
 
 def _backend(definition: Definition) -> TasksQBackend:
+    backend = task_backends[definition.backend] if definition.backend in backend_aliases() else None
     try:
-        backend = task_backends[definition.backend]
-        usable = backend.config is not None if isinstance(backend, TasksQBackend) else False
-    except (InvalidTaskBackend, ImproperlyConfigured):
-        backend, usable = None, False
+        usable = backend is not None and backend.config is not None
+    except ImproperlyConfigured:
+        usable = False
     if not usable or not isinstance(backend, TasksQBackend):
         message = _("“%(alias)s” in TASKS is no backend that keeps schedules.")
         raise InvalidSchedule(message % {"alias": definition.backend}, "backend")
-    if definition.queue_name and backend.queues and definition.queue_name not in backend.queues:
-        message = _("There is no queue “%(queue)s” in TASKS, only %(known)s.")
-        known = ", ".join(sorted(backend.queues))
-        raise InvalidSchedule(message % {"queue": definition.queue_name, "known": known}, "queue_name")
+    if definition.queue_name and (refusal := backend.refusal_of_queue(definition.queue_name)):
+        raise InvalidSchedule(refusal, "queue_name")
     return backend
 
 
@@ -102,7 +103,7 @@ def _check_choice(name: str, value: str, choices: Any) -> None:
         raise InvalidSchedule(message % {"name": name, "known": ", ".join(choices.values), "given": value}, name)
 
 
-def _check_number(name: str, value: Any, least: int, *, may_be_none: bool = True) -> None:
+def _check_number(name: str, value: object, least: int, *, may_be_none: bool = True) -> None:
     if value is None and may_be_none:
         return
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MOST:

@@ -1,21 +1,30 @@
 import random
 import time
 
-__all__ = ["Service"]
+__all__ = ["Periodic", "Service"]
 
 
-class Service:
-    """A chore of the supervisor: it says when it is due, and does one bounded piece of work then."""
+class Periodic:
+    """Work of the supervisor that becomes due again and again."""
 
     interval = 1.0  # seconds
 
     def __init__(self) -> None:
         self.due_at = 0.0  # monotonic seconds
 
+    def take_turn(self) -> bool:
+        """Return whether the work is due; if it is, it becomes due again after the interval, even if it fails."""
+        if time.monotonic() < self.due_at:
+            return False
+        self.due_at = time.monotonic() + self.interval * random.uniform(0.9, 1.0)
+        return True
+
+
+class Service(Periodic):
+    """A chore of the supervisor: it says when it is due, and then does one bounded piece of work."""
+
     def run_if_due(self) -> None:
-        if time.monotonic() >= self.due_at:
-            # Before the work, so that an error does not bring it back at once.
-            self.due_at = time.monotonic() + self.interval * random.uniform(0.9, 1.0)
+        if self.take_turn():
             self.run()
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""What happened, counted by the minute: the only code that writes the table of statistics."""
+"""What happened, counted by the minute: the only code that writes the statistics table."""
 
 import time
 from collections.abc import Sequence
@@ -8,21 +8,22 @@ from math import frexp
 from typing import Any
 
 from django.conf import settings
-from django.utils import timezone
+from django.db.models import Q
 
 from ..brokers.values import ClaimedJob, Outcome
 from ..lifecycle import ResultStatus
 from ..models.statistics import BUCKETS, HOUR, KEY, MINUTE, SUMS, Statistics
+from ..moments import seconds_since
 from .base import Service
 from .registry import Registry
 
-__all__ = ["Condenser", "Gatherer"]
+__all__ = ["StatisticsCollector", "StatisticsRollup"]
 
 TABLE = Statistics._meta.db_table
 KEEP_MINUTES = timedelta(days=1)
-# Rows in one statement.
-BATCH = 100
-# A list that is counted up by an exponent of two, negative ones from its end, must hold them all.
+# Rows that one statement adds, and rows that one statement condenses or deletes.
+BATCH, LARGE_BATCH = 100, 1_000
+# The exponents of two index a list, negative ones from its end: it must be long enough for all.
 EXPONENTS = 96
 LOWEST, HIGHEST = -10, BUCKETS - 11
 COLUMNS = {
@@ -38,9 +39,9 @@ def _exponents() -> list[int]:
 
 @dataclass(slots=True)
 class Tally:
-    """The jobs of a task that ended in one way. runs, waits: their number by the exponent of two of their seconds.
+    """A task's jobs that ended in one way. runs, waits: how many took how long, by exponent of two of the seconds.
 
-    never_ran: how many ended without a run, as those that were cancelled before it.
+    never_ran: how many ended without a run, for example because they were cancelled before.
     """
 
     run_seconds: float = 0.0
@@ -51,10 +52,10 @@ class Tally:
     never_ran: int = 0
 
 
-class Gatherer(Service):
+class StatisticsCollector(Service):
     """Counts what the supervisor records, and adds it to the table every ten seconds.
 
-    Several workers add to the same rows. What a killed worker had gathered is not counted: ten seconds at most.
+    Several workers add to the same rows. What a killed worker had not yet added is lost: ten seconds at most.
     """
 
     interval = 10.0
@@ -69,27 +70,26 @@ class Gatherer(Service):
         self._is_naive = not settings.USE_TZ
 
     def note(self, job: ClaimedJob, outcome: Outcome) -> None:
-        """Count the end of a run, or of a job that is not to run any more, in about a microsecond."""
-        if not self.is_on or not (outcome.charged or outcome.is_final):
+        """Count the end of a run, or of a job that will not run any more, in about a microsecond."""
+        if not self.is_on or not (outcome.ending.is_charged or outcome.is_final):
             return
         key = (job.queue_name, job.task_path, outcome.status)
         tally = self._tallies.get(key)
         if tally is None:
             tally = self._tallies[key] = Tally()
-        if not outcome.charged:
+        if not outcome.ending.is_charged:
             tally.never_ran += 1
             return
         started = outcome.started_at
-        # A microsecond more, because nought has no exponent.
+        # A microsecond more, because zero has no exponent.
         seconds = (outcome.finished_at - started).total_seconds() + 1e-6
         tally.run_seconds += seconds
         tally.runs[frexp(seconds)[1]] += 1
-        if outcome.lost:
+        if outcome.ending.is_loss:
             tally.lost += 1
         if job.attempt == 1:
-            if self._is_naive:
-                started = timezone.make_naive(started)
-            seconds = (started - (job.run_after or job.enqueued_at)).total_seconds()
+            ready = job.run_after or job.enqueued_at
+            seconds = seconds_since(ready, started) if self._is_naive else (started - ready).total_seconds()
             # The clocks of two hosts differ: it may seem to have started before.
             if seconds <= 0.0:
                 seconds = 1e-6
@@ -97,11 +97,11 @@ class Gatherer(Service):
             tally.waits[frexp(seconds)[1]] += 1
 
     def run(self) -> None:
-        """Add what has been gathered; keep it where the database does not take it."""
+        """Add what has been gathered; keep it if the database refuses it."""
         if self._tallies:
-            # All of it to the minute of most of it.
+            # All of it goes to the minute that most of it belongs to.
             middle = (time.monotonic() - self._since) / 2
-            minute = (self.registry.database_now() - timedelta(seconds=middle)).replace(second=0, microsecond=0)
+            minute = self.registry.clock.stored_now(ago=timedelta(seconds=middle)).replace(second=0, microsecond=0)
             rows = _rows(self._tallies)
             with self.broker.transaction(durable=False):
                 for start in range(0, len(rows), BATCH):
@@ -116,13 +116,13 @@ class Gatherer(Service):
         with self.broker.connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {TABLE} ({', '.join((*KEY, *SUMS))}) VALUES {', '.join([row] * len(rows))}"
-                f" {self.broker.adding_up(TABLE, KEY, SUMS)}",
+                f" {self.broker.dialect.adding_up(TABLE, KEY, SUMS)}",
                 values,
             )
 
 
 def _rows(tallies: dict[tuple[str, str, str], Tally]) -> list[tuple[str, str, list[Any]]]:
-    """Return the sums of each queue and task: in the order of the key, in which all workers lock the rows."""
+    """Return the sums of each queue and task, in key order: all workers lock the rows in this order."""
     sums: dict[tuple[str, str], dict[str, Any]] = {}
     for (queue, task, status), tally in tallies.items():
         row = sums.setdefault((queue, task), dict.fromkeys(SUMS, 0))
@@ -142,8 +142,8 @@ def _bucket(index: int) -> int:
     return min(max(exponent, LOWEST), HIGHEST) - LOWEST
 
 
-class Condenser(Service):
-    """Adds minutes of more than a day ago to their hour, one minute at a time, and deletes hours that are too old."""
+class StatisticsRollup(Service):
+    """Adds minutes of more than a day ago to their hour, one batch at a time, and deletes hours that are too old."""
 
     interval = 60.0
     soon = 0.1
@@ -155,37 +155,55 @@ class Condenser(Service):
         self.rows = Statistics.objects.using(self.broker.using).filter(backend=self.broker.alias)
 
     def run(self) -> None:
-        now = self.registry.database_now()
-        if self._condense(now - KEEP_MINUTES):
+        if self._condense(self.registry.clock.stored_now(ago=KEEP_MINUTES)):
             self.due_at = time.monotonic() + self.soon
         elif self.broker.options.statistics_ttl is not None:
-            oldest = now - timedelta(seconds=self.broker.options.statistics_ttl)
-            self.rows.filter(period__in=(MINUTE, HOUR), at__lt=oldest).delete()
+            oldest = self.registry.clock.stored_now(ago=timedelta(seconds=self.broker.options.statistics_ttl))
+            if self._forget(MINUTE, oldest) or self._forget(HOUR, oldest):
+                self.due_at = time.monotonic() + self.soon
+
+    def _forget(self, period: int, before: datetime) -> bool:
+        """Delete the oldest rows of a period before a given time; return whether there may be more."""
+        deleted = self.broker.dialect.delete_first(
+            TABLE,
+            "backend = %s AND period = %s AND at < %s",
+            "backend, period, at",
+            [self.broker.alias, period, self._stored(before)],
+            limit=LARGE_BATCH,
+        )
+        return deleted >= LARGE_BATCH
 
     def _condense(self, before: datetime) -> bool:
-        """Add the oldest minute before a moment to its hour; say whether there was one."""
+        """Add rows of the oldest minute before a given time to their hour; return whether there were any."""
         minutes = self.rows.filter(period=MINUTE)
         minute = minutes.filter(at__lt=before).order_by("at").values_list("at", flat=True).first()
         if minute is None:
             return False
+        rows = minutes.filter(at=minute).order_by("queue_name", "task_path").values_list("queue_name", "task_path")
         with self.broker.transaction(durable=False):
-            # Whoever comes second waits here, and finds nothing left to add.
-            if list(minutes.filter(at=minute).select_for_update().values_list("task_path")):
-                self._add_to_hour(minute)
-                minutes.filter(at=minute).delete()
+            # A second worker waits here, and then finds what is left to add.
+            locked = list(rows.select_for_update()[:LARGE_BATCH])
+            if locked:
+                queue, task = locked[-1]
+                self._add_to_hour(minute, queue, task)
+                up_to = Q(queue_name__lt=queue) | Q(queue_name=queue, task_path__lte=task)
+                minutes.filter(up_to, at=minute).delete()
         return True
 
-    def _add_to_hour(self, minute: datetime) -> None:
-        moment = Statistics._meta.get_field("at")
-        at, hour = (
-            moment.get_db_prep_save(value, self.broker.connection) for value in (minute, minute.replace(minute=0))
-        )
+    def _add_to_hour(self, minute: datetime, queue: str, task: str) -> None:
+        """Add the rows of a minute, up to and including the row of a task in a queue."""
         added = ", ".join(f"m.{name}" for name in SUMS)
+        hour = self._stored(minute.replace(minute=0))
         with self.broker.connection.cursor() as cursor:
             cursor.execute(
                 f"INSERT INTO {TABLE} ({', '.join((*KEY, *SUMS))})"
                 f" SELECT m.backend, %s, %s, m.queue_name, m.task_path, {added} FROM {TABLE} m"
-                " WHERE m.backend = %s AND m.period = %s AND m.at = %s ORDER BY m.queue_name, m.task_path"
-                f" {self.broker.adding_up(TABLE, KEY, SUMS)}",
-                [HOUR, hour, self.broker.alias, MINUTE, at],
+                " WHERE m.backend = %s AND m.period = %s AND m.at = %s"
+                " AND (m.queue_name < %s OR (m.queue_name = %s AND m.task_path <= %s))"
+                " ORDER BY m.queue_name, m.task_path"
+                f" {self.broker.dialect.adding_up(TABLE, KEY, SUMS)}",
+                [HOUR, hour, self.broker.alias, MINUTE, self._stored(minute), queue, queue, task],
             )
+
+    def _stored(self, moment: datetime) -> Any:
+        return Statistics._meta.get_field("at").get_db_prep_save(moment, self.broker.connection)

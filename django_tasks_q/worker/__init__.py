@@ -1,4 +1,8 @@
-"""What runs: the supervisor, its pool of children, and the executor in each of them."""
+"""The worker, by process.
+
+The supervisor is what stands here, with `claiming`, `recording` and `pools`; `fork_server` and `child` run in the
+processes of these names, and `wire` is what travels between them.
+"""
 
 import os
 

@@ -5,50 +5,124 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import InterfaceError, InternalError, OperationalError, connections, reset_queries
+from django.db import DatabaseError, InterfaceError, connections, reset_queries
 
-__all__ = ["GONE", "Database"]
+from ..brokers.base import Broker
+from ..brokers.failures import Failure, is_misconfigured
+from .shutdown import Shutdown
+from .watchdog import Watchdog
+
+__all__ = ["LONGEST_DELAY", "Database"]
 
 logger = logging.getLogger("django_tasks_q.worker")
-# What a session ends with; the last one where it was idle in a transaction for too long, as a suspended worker's is.
-GONE = (OperationalError, InterfaceError, InternalError)
 FIRST_DELAY, LONGEST_DELAY = 0.1, 5.0
+# Seconds to wait after a lock; and between two log lines about locks.
+LOCKED_DELAY, TELL_AGAIN = 0.05, 10.0
 
 
 class Database:
-    """The supervisor's connection, which may go away at any moment and comes back by itself."""
+    """The supervisor's connection, which may be lost at any time and reconnects automatically."""
 
-    def __init__(self, using: str) -> None:
-        self.using = using
+    def __init__(self, broker: Broker, shutdown: Shutdown) -> None:
+        self.broker = broker
+        self.using = broker.using
+        self.watchdog = Watchdog(shutdown, broker.options.rescue_after)
         self.is_new = True
         self._delay = 0.0
         self._retry_at = 0.0
+        self._tell_at = 0.0
+        self._locked_until = 0.0
+        self._refusal = ""
 
     @property
     def seconds_until_retry(self) -> float:
-        """How long to leave the database alone after a failure; 0 where it answers."""
+        """How long to wait after a failure of the database; 0 if it answers."""
         return max(0.0, self._retry_at - time.monotonic())
+
+    @property
+    def seconds_until_unlocked(self) -> float:
+        """How long to wait for what another session has locked."""
+        return max(0.0, self._locked_until - time.monotonic())
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the last statements have been answered."""
+        return not self.is_new and not self.seconds_until_unlocked
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether statements can be sent at this moment."""
+        return not self.is_new and not self.seconds_until_retry
+
+    def connect(self) -> None:
+        """Open the connection, if it is not open, and watch it from its first statement on."""
+        self.broker.connection.ensure_connection()
+        if self.broker.dialect.has_server and not self.watchdog.is_watching:
+            self.watchdog.start(self.broker.dialect.descriptor())
+
+    def note_connected(self) -> None:
+        """The session is prepared: statements can be sent."""
+        self.is_new = False
+
+    def leave(self) -> None:
+        """Stop watching the connection: this process is left with one thread."""
+        self.is_new = True
+        self.watchdog.stop()
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Run statements. A lost connection, or a conflict that a repetition solves, ends the block quietly."""
+        """Run statements. A lost connection, or another session's lock, ends the block quietly."""
+        self.watchdog.begin()
         try:
-            yield
-        except GONE as error:
-            self._fail(error)
+            # Django opens another connection by itself, if it loses one inside a transaction.
+            with self.broker.dialect.limited_waits():
+                yield
+        except (DatabaseError, InterfaceError) as error:
+            failure = self.broker.dialect.failure(error)
+            if failure is Failure.GONE:
+                self._fail(error)
+            elif failure is Failure.LOCKED:
+                self._wait_for_lock(error)
+            else:
+                raise
         else:
             if settings.DEBUG:
                 reset_queries()
-            if self._delay:
+            if self._delay and not self.is_new:
                 logger.info("The database is back.")
-                self._delay = 0.0
+                self._delay, self._refusal = 0.0, ""
+        finally:
+            self.watchdog.end()
 
     def _fail(self, error: Exception) -> None:
-        # Full jitter, so that many workers do not come back together.
+        # Full jitter, so that many workers do not reconnect at the same time.
         self._delay = min(LONGEST_DELAY, max(FIRST_DELAY, self._delay * 2))
         wait = random.uniform(self._delay / 2, self._delay)
         self._retry_at = time.monotonic() + wait
-        self.is_new = True
-        cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        logger.warning("The database does not answer (%s); again in %.1f s.", cause, wait)
+        self.leave()
+        self._tell(error, wait)
         connections[self.using].close()
+
+    def _tell(self, error: Exception, wait: float) -> None:
+        reason = _first_line(error)
+        if is_misconfigured(error):
+            # Logged as an error once: it is retried for as long as it takes.
+            level = logging.WARNING if reason == self._refusal else logging.ERROR
+            text = 'The database cannot be used (%s): look at DATABASES["%s"]. Again in %.1f s.'
+            logger.log(level, text, reason, self.using, wait)
+            self._refusal = reason
+        else:
+            logger.warning("The database does not answer (%s); again in %.1f s.", reason, wait)
+
+    def _wait_for_lock(self, error: Exception) -> None:
+        """Continue with something else: the connection is fine."""
+        self._locked_until = time.monotonic() + LOCKED_DELAY
+        if self.is_new:
+            self._retry_at = self._locked_until
+        if time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + TELL_AGAIN
+            logger.warning("Another session holds a lock that is needed (%s); it is tried again.", _first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,9 +8,9 @@ __all__ = ["wait_for_any"]
 
 
 def wait_for_any(descriptors: Iterable[tuple[int, bool]], seconds: float) -> set[int]:
-    """Return the file descriptors of which something is wanted, after so many seconds at the latest.
+    """Return the file descriptors that are ready, after this many seconds at the latest.
 
-    descriptors: each with whether something is to be written to it too.
+    descriptors: each with whether to wait for writing too.
     """
     poll = select.poll()
     for descriptor, has_output in descriptors:

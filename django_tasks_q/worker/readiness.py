@@ -1,4 +1,4 @@
-"""What must be true of the database before a worker uses it."""
+"""The database's requirements before a worker uses it."""
 
 import logging
 from collections.abc import Iterator
@@ -10,25 +10,23 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
 from ..brokers.base import Broker
+from ..monitoring.migrations import APP, find_unapplied
 
 __all__ = ["refuse_unready"]
 
-APP = "django_tasks_q"
 logger = logging.getLogger("django_tasks_q.worker")
 
 
 def refuse_unready(broker: Broker) -> None:
-    """Raise ImproperlyConfigured where the database is too old, or its tables are not those of this package.
+    """Raise ImproperlyConfigured if the database is too old, or its tables are not those of this package.
 
-    Tables of a later version will do as long as they can be written to without what this version does not know.
+    Tables of a later version are accepted as long as this version can write to them.
     """
-    for message in broker.check_database():
+    for message in broker.dialect.check_database():
         if message.level >= ERROR:
             raise ImproperlyConfigured(f"{message.msg} {message.hint}")
     executor = MigrationExecutor(broker.connection)
-    targets = [key for key in executor.loader.graph.leaf_nodes() if key[0] == APP]
-    missing = [migration.name for migration, _ in executor.migration_plan(targets) if migration.app_label == APP]
-    if missing:
+    if missing := find_unapplied(executor):
         raise ImproperlyConfigured(
             f'The database "{broker.using}" lacks migrations of this package: {", ".join(missing)}. '
             f"Run: python manage.py migrate django_tasks_q --database {broker.using}"
@@ -46,9 +44,9 @@ def _refuse_strange(broker: Broker, migrations: list[str]) -> None:
     strange = f'The database "{broker.using}" has migrations that this version does not know: {", ".join(migrations)}'
     if demanded := list(_demanded_columns(broker)):
         raise ImproperlyConfigured(
-            f"{strange}. They demand what it cannot fill: {', '.join(demanded)}. Upgrade this worker's code."
+            f"{strange}. They require columns that it cannot fill: {', '.join(demanded)}. Upgrade this worker's code."
         )
-    logger.warning("%s; it works all the same. Upgrade its code soon.", strange)
+    logger.warning("%s; the worker runs anyway. Upgrade its code soon.", strange)
 
 
 def _demanded_columns(broker: Broker) -> Iterator[str]:

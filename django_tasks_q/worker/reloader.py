@@ -1,4 +1,4 @@
-"""Runs the worker in a child process and starts it again when a file of the project changes."""
+"""Runs the worker in a child process and restarts it when a file of the project changes."""
 
 import logging
 import signal
@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from django.utils.autoreload import iter_all_python_module_files
 
@@ -19,7 +18,7 @@ INTERVAL = 1.0
 
 
 def run_with_reloader() -> int:
-    """Watch until stopped; return the worker's exit code. Jobs that run may finish before the worker starts again."""
+    """Watch until stopped; return the worker's exit code. Running jobs may finish before the worker restarts."""
     import_tasks()
     reloader = Reloader([argument for argument in _command() if argument != "--reload"])
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,38 +33,44 @@ class Reloader:
         self.command = command
         self.stopping = False
         self.worker: subprocess.Popen[bytes] | None = None
-        # Signals that came while there was no worker to hear them; and whether one was dealt with.
+        # Signals that came while there was no worker to receive them; and whether one was handled.
         self._unheard: list[int] = []
         self._has_heard = False
-        # Whoever takes it is the first to ask the worker to end: a second request would stop what it runs.
+        # Only the first one to take it asks the worker to exit: a second request would stop its running jobs.
         self._first: list[bool] = []
 
     def run(self) -> int:
         exit_code = 0
         while not self._is_stopping():
             times = _modification_times()
-            # In a group of its own, so that Ctrl-C reaches it once, through us.
+            # In its own process group, so that Ctrl-C reaches it once, through us.
             self._first = [True]
             self.worker = subprocess.Popen(self.command, process_group=0)
             self._pass_on()
             changed = self._watch(self.worker, times)
             if self._is_stopping():
-                return self.worker.wait()
+                return self._farewell(self.worker)
             if changed is None:
-                logger.warning("The worker has ended with code %s; waiting for a change.", self.worker.returncode)
+                logger.warning("The worker exited with code %s; waiting for a change.", self.worker.returncode)
                 changed = self._wait_for_change(times)
             if changed is None:
                 return self.worker.returncode or 0
-            logger.info("%s has changed; the worker starts again.", changed)
+            logger.info("%s has changed; restarting the worker.", changed)
             if self._is_first():
                 self.worker.terminate()
             exit_code = self.worker.wait()
         return exit_code
 
-    def forward(self, number: int, frame: Any) -> None:
-        """Pass a signal on to the worker."""
+    @staticmethod
+    def _farewell(worker: "subprocess.Popen[bytes]") -> int:
+        """Wait for the worker's end; return its exit code: 0 if our signal came before it had a handler for it."""
+        exit_code = worker.wait()
+        return 0 if exit_code == -signal.SIGTERM else exit_code
+
+    def forward(self, number: int, frame: object) -> None:
+        """Pass a signal on to the worker, as SIGTERM: SIGINT makes a Python that is starting print a traceback."""
         self.stopping = True
-        self._unheard.append(number)
+        self._unheard.append(signal.SIGTERM)
         self._pass_on()
 
     def _is_stopping(self) -> bool:
@@ -117,7 +122,7 @@ def _modification_times() -> dict[Path, float]:
 
 def _changed(times: dict[Path, float]) -> Path | None:
     for path, before in _modification_times().items():
-        # What was not loaded before is new to us, not changed.
+        # A file that was not loaded before is new to us, not changed.
         if times.setdefault(path, before) != before:
             return path
     return None

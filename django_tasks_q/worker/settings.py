@@ -6,7 +6,7 @@ __all__ = ["WorkerSettings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """What the command line says of a worker. Times are seconds, sizes bytes; no queues means all."""
+    """A worker's settings from the command line. Times are seconds, sizes bytes; no queues means all."""
 
     backend: str
     name: str
@@ -18,3 +18,4 @@ class WorkerSettings:
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     shutdown_timeout: float = 25.0
+    heartbeat_file: str | None = None

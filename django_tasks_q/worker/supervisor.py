@@ -1,47 +1,48 @@
 """The parent process: the only one that claims and completes, in one loop, over one connection."""
 
 import logging
-import math
 import time
-from contextlib import nullcontext
 
-from django.db import DatabaseError
 from django.dispatch import Signal
 
 from ..brokers import get_broker
-from ..brokers.values import ClaimedJob, Outcome
-from ..notifiers import make_notifier, notify
+from ..notifiers import make_notifier
 from ..services.agenda import Agenda
-from ..services.canceller import Canceller
-from ..services.heartbeat import Heartbeat
+from ..services.promoter import Promoter
 from ..services.pruner import Pruner
 from ..services.registry import Identity, Load, Registry
-from ..services.reports import ReportWriter
 from ..services.rescuer import Rescuer
 from ..services.scheduler import Scheduler
-from ..services.statistics import Condenser, Gatherer
-from ..services.ticker import Ticker
+from ..services.statistics import StatisticsCollector, StatisticsRollup
 from ..signals import worker_started, worker_stopped
-from .buffer import AHEAD
-from .cancelling import Cancelling
-from .database import GONE, Database
+from .canceller import Canceller
+from .chores import Chores
+from .claiming.buffer import AHEAD
+from .claiming.dispatcher import Dispatcher
+from .claiming.pass_on import PassOn
+from .claiming.polling import Polling
+from .claiming.queues import QueueSelector
+from .database import LONGEST_DELAY, Database
 from .descriptors import wait_for_any
-from .dispatcher import Dispatcher
-from .idleness import Idleness
-from .intake import Intake
+from .heartbeat import Heartbeat
 from .pools.memory import resident_bytes
 from .pools.prefork import PreforkPool
-from .queues import QueueSelector
 from .readiness import refuse_unready
-from .recorder import Recorder
+from .recording.intake import Intake
+from .recording.recorder import Recorder
+from .recording.reports import ReportWriter
+from .rounds import Rounds
 from .settings import WorkerSettings
-from .stopping import Ending, StopSignals
+from .shutdown import Shutdown, ShutdownSignals
 
 __all__ = ["Supervisor"]
 
 logger = logging.getLogger("django_tasks_q.worker")
-# Seconds for which a stopping worker keeps trying to reach a database that is away; and between two looks around.
-LONGEST_FAREWELL, LONGEST_WAIT = 10.0, 1.0
+# Seconds between two looks around; and that a stopping worker keeps trying to reach its database.
+LONGEST_WAIT, LONGEST_FAREWELL = 1.0, 10.0
+LONGEST_PATIENCE = 3.0  # Seconds that it waits for rows that another session has locked.
+# Seconds after which it reports that an outcome cannot be recorded.
+LONGEST_UNRECORDED = 5.0
 
 
 class Supervisor:
@@ -50,7 +51,9 @@ class Supervisor:
     def __init__(self, settings: WorkerSettings) -> None:
         self.settings = settings
         self.broker = get_broker(settings.backend)
-        self.database = Database(self.broker.using)
+        self.signals = ShutdownSignals()
+        self.shutdown = Shutdown(self.signals, settings.shutdown_timeout)
+        self.database = Database(self.broker, self.shutdown)
         identity = Identity(settings.name, settings.queues, settings.excluded_queues, settings.concurrency)
         self.registry = Registry(self.broker, identity)
         self.pool = PreforkPool(
@@ -59,40 +62,38 @@ class Supervisor:
             max_memory=settings.max_memory_per_child,
             cancel_grace=self.broker.options.cancel_grace,
         )
-        self.gatherer = Gatherer(self.registry)
-        self.recorder = Recorder(self.broker, self.registry, self.pool.announce, self.gatherer.note)
+        self.statistics = StatisticsCollector(self.registry)
+        self.recorder = Recorder(self.broker, self.registry, self.pool.announce, self.statistics.note)
         self.dispatcher = Dispatcher(self.pool)
         self.intake = Intake(self.broker, self.registry, self.dispatcher, self.recorder)
         self.notifier = make_notifier(settings.backend, self.broker.using)
-        self.idleness = Idleness(self.notifier, self.dispatcher.demand)
+        self.polling = Polling(self.notifier, lambda: self.rounds.demand())
         self.selector = QueueSelector(self.broker, settings.queues, settings.excluded_queues)
-        self.signals = StopSignals()
-        self.ending = Ending(self.signals, settings.shutdown_timeout)
-        self.heartbeat = Heartbeat(
-            self.registry, self._load, self.idleness.has_rested, self._start_over, self.ending.ask
-        )
-        cancelling = Cancelling(self.dispatcher, self.recorder)
-        held = self.dispatcher.held_ids
-        self.canceller = Canceller(self.broker, self.registry, self.notifier, held, cancelling.cancel)
-        ticker = Ticker(self.broker, self.registry, self.pool.catalogue.find, self.pool.catalogue.declared)
-        self.agenda = Agenda(Scheduler(self.broker), ticker if settings.scheduler else None)
-        self.services = [
-            self.heartbeat,
-            Rescuer(self.broker, self.registry, self._note_rescued),
-            self.canceller,
-            ReportWriter(self.recorder.record_reports),
-            Pruner(self.broker, self.registry),
-            self.gatherer,
-            Condenser(self.registry),
-        ]
-        self.draining = False
-        self._forced = False
-        self._look_now = True
+        self.heartbeat = Heartbeat(self.registry, settings.heartbeat_file)
+        self.canceller = Canceller(self.broker, self.registry, self.notifier, self.dispatcher, self.recorder)
+        scheduler = Scheduler(self.broker, self.registry, self.pool.catalog)
+        self.agenda = Agenda(Promoter(self.broker), scheduler if settings.scheduler else None)
+        self.rounds = Rounds(
+            self.broker, self.registry, self.dispatcher, self.recorder, self.intake, self.selector, self.polling,
+            self.notifier, self.agenda,
+        )  # fmt: skip
+        self.rescuer = Rescuer(self.broker, self.registry, self.pool.news.has_room)
+        self.chores = self._make_chores()
+        self.pass_on = PassOn(self.registry, self.notifier, self.polling)
+        self.draining = self._forced = False
+        # When a stopping worker last did more than wait for locks, in monotonic seconds; and how many outcomes wait.
+        self._last_work_at, self._waiting = 0.0, 0
+
+    def _make_chores(self) -> Chores:
+        return Chores([
+            self.canceller, self.rescuer, ReportWriter(self.recorder),
+            Pruner(self.broker, self.registry), self.statistics, StatisticsRollup(self.registry),
+        ])  # fmt: skip
 
     def run(self) -> int:
         """Work until told to stop, or until nothing is due (burst). Return the exit code.
 
-        Raise ImproperlyConfigured where the database lacks the tables or is too old.
+        Raise ImproperlyConfigured if the database lacks the tables or is too old.
         """
         self.signals.install()
         self.pool.start()
@@ -101,6 +102,7 @@ class Supervisor:
                 self._turn()
             return self._stop()
         finally:
+            self.database.leave()
             self.pool.close()
 
     def _turn(self) -> None:
@@ -114,46 +116,58 @@ class Supervisor:
     # stopping
 
     def _obey(self) -> None:
-        if self.ending.is_wanted and not self.draining:
+        if self.shutdown.is_wanted and not self.draining:
             self._drain()
-        if self.ending.is_due and not self._forced and self.dispatcher.running:
-            logger.warning("Stopping now: the jobs that still run go back to the queue.")
+        if self.shutdown.is_due and not self._forced and self.dispatcher.running:
+            logger.warning("Stopping now: running jobs go back to their queues.")
             self._forced = True
             self.pool.kill_running()
 
     def _drain(self) -> None:
-        """Claim no more; give back what has not begun; let the rest finish."""
+        """Claim no more; give back jobs that have not begun; let the others finish."""
         self.draining = True
+        self._last_work_at = time.monotonic()
         self.pool.stopping = True
         self.dispatcher.take_all_back()
-        logger.info("Stopping: %s running jobs may finish %s.", self.dispatcher.running, self.ending)
+        logger.info("Stopping: %s.", self.shutdown.describe(self.dispatcher.running))
         with self.database.guard():
+            self.database.connect()
             self.registry.mark_draining()
 
     def _is_done(self) -> bool:
-        if self.recorder.held or self.intake.has_news or not self.dispatcher.is_empty:
+        if not self.recorder.is_empty or self.intake.has_news or not self.dispatcher.is_empty:
             return self.draining and self._gives_up()
-        told = not self.pool.has_news or time.monotonic() >= self.ending.deadline
+        told = not self.pool.has_news or time.monotonic() >= self.shutdown.deadline
         return told and (self.draining or (self.settings.burst and self._has_done_all()))
 
     def _has_done_all(self) -> bool:
-        # Where a statement has failed, nobody knows what it would have found.
-        looked = self.idleness.is_exhausted and not self._look_now and not self.database.is_new
-        return looked and not self.selector.leaves_out and not self.agenda.is_waiting
+        # If a statement has failed, it is unknown what it would have found.
+        looked = self.polling.is_exhausted and not self.rounds.look_now and self.database.is_answering
+        nothing_due = not self.agenda.is_waiting and self.agenda.seconds_until_due() > 0
+        return looked and nothing_due and not self.selector.leaves_out
 
     def _gives_up(self) -> bool:
-        """Say whether a database that is away keeps a stopping worker for too long."""
-        return bool(self.database.seconds_until_retry) and time.monotonic() > self.ending.deadline + LONGEST_FAREWELL
+        """Return whether an unreachable database, or locked rows, have kept a stopping worker for too long."""
+        now = time.monotonic()
+        if self.database.seconds_until_retry:
+            return now > self.shutdown.deadline + LONGEST_FAREWELL
+        waiting = len(self.recorder.unrecorded())
+        if not self.dispatcher.is_empty or waiting != self._waiting:
+            self._last_work_at = now
+        self._waiting = waiting
+        return now > self._last_work_at + LONGEST_PATIENCE
 
     def _stop(self) -> int:
         self.pool.stopping = True
-        left = self._held()
+        left = self.rounds.held()
         if left:
-            logger.error("The database is away; %s jobs are left to the other workers to rescue.", len(left))
+            why = "The database is unreachable" if self.database.seconds_until_retry else "Another session locks rows"
+            logger.error("%s; %s jobs are left for other workers to rescue.", why, len(left))
         else:
             with self.database.guard():
+                self.database.connect()
                 self.registry.leave(self._load())
-                self.gatherer.run()
+                self.statistics.run()
         self.notifier.close()
         exit_code = 1 if left else 0
         self._tell(worker_stopped, exit_code=exit_code)
@@ -165,137 +179,94 @@ class Supervisor:
     # the database
 
     def _keep_pool(self) -> None:
-        """Bring the fork server back; it must be forked off a process without connections."""
+        """Restart the fork server; it has to be forked from a process without connections."""
         if self.pool.needs_start and not self.draining:
             self.notifier.close()
+            self.database.leave()
             self.pool.start()
-            self.database.is_new = True
 
     def _exchange(self) -> None:
-        """Tell the database what has happened, and ask it for work."""
-        if self.database.seconds_until_retry:
-            return
-        with self.database.guard():
-            if self.database.is_new:
+        """Record what has happened in the database, and get work from it: in separate, short steps."""
+        if self.database.is_new and not self.database.seconds_until_retry:
+            is_first = not self.registry.worker_id
+            with self.database.guard():
                 self._connect()
-            for service in self.services:
-                service.run_if_due()
-            # Who has not said that it sleeps is not told of anything.
-            untold = self.notifier.reads_idle_flag and not self.registry.idle and not self.selector.has_ready
-            if (untold or self._seconds_until_look() <= 0) and self.dispatcher.demand():
-                self._look_now = True
-            woken = self._look_now
-            self._release()
-            self._round()
-            # After the round: who was woken for a job that is ready should not have to wait for this.
-            if not self.draining:
-                self._look_at_schedule(woken)
+            # Not in there: a receiver may take longer than a statement may.
+            if is_first and self.registry.worker_id:
+                self._tell(worker_started)
+        for step in (
+            self._beat,
+            self.rounds.write_begun,
+            self._do_chore,
+            self.pass_on.run_if_due,
+            self.rounds.salvage,
+            self._release,
+            self._round,
+        ):
+            if not self.database.is_usable:
+                return
+            with self.database.guard():
+                step()
+
+    def _beat(self) -> None:
+        if self.heartbeat.take_turn():
+            beat = self.heartbeat.beat(self._load(), idle=self.registry.idle and self.polling.has_rested())
+            self.shutdown.ask(beat.request)
+            if beat.disowned:
+                self._start_over()
+
+    def _do_chore(self) -> None:
+        try:
+            self.chores.run_one()
+        finally:
+            self.rounds.note_rescued(self.rescuer.take_rescued())
+
+    def _round(self) -> None:
+        if self.database.seconds_until_unlocked:
+            return
+        if self.rounds.is_look_due() and self.dispatcher.demand():
+            self.rounds.look_now = True
+        woken = self.rounds.look_now
+        self.rounds.run(draining=self.draining)
+        # After the round: a worker that was woken for a ready job should not have to wait for this.
+        if not self.draining:
+            self.rounds.look_at_schedule(woken=woken)
 
     def _connect(self) -> None:
-        """Begin on a fresh connection: a new worker, or one whose last transaction may or may not have happened."""
-        self.broker.prepare_session()
+        """Start on a fresh connection: after a start, or when the last transaction may or may not have happened."""
+        self.database.connect()
+        self.broker.dialect.prepare_session(ours=self.notifier.keeps_session)
         if self.registry.worker_id:
             self.recorder.uncertain = True
-            # What was released may be another worker's by now, although nobody said that the release was committed.
-            self.dispatcher.buffer.keep_only(self.recorder.give_back(but=self._held()))
-            # Before it claims: the others may have taken it for dead while the database was away.
+            # Released jobs may now belong to another worker, even if the commit of the release was never confirmed.
+            self.dispatcher.buffer.keep_only(self.recorder.give_back(but=self.rounds.held()))
+            # Before it claims: the others may have presumed it dead while the database was unreachable.
             self.heartbeat.due_at = 0.0
+            # Workers that come back a little later are not dead either.
+            self.rescuer.put_off(LONGEST_DELAY + LONGEST_WAIT)
         else:
             refuse_unready(self.broker)
             self.registry.register()
-            self._tell(worker_started)
-        self.notifier.listen()
-        self.database.is_new = False
-        self._look_now = True
-
-    def _held(self) -> list[ClaimedJob]:
-        return [*self.dispatcher.held(), *(job for job, _ in self.recorder.held)]
-
-    def _look_at_schedule(self, woken: bool) -> None:
-        """Make the jobs ready that are due, and learn when the next one is: nobody tells us of that."""
-        told = self.idleness.is_exhausted and (self.registry.idle or not self.notifier.reads_idle_flag)
-        longest = self.notifier.longest_sleep if told else LONGEST_WAIT
-        if woken or self.agenda.is_due(longest):
-            self._look_now |= self.agenda.look()
+        # It may not have got as far as registering as asleep.
+        self.registry.idle = False
+        self.notifier.listen(self.registry.bed.ear)
+        self.database.note_connected()
+        self.rounds.look_now = True
 
     def _release(self) -> None:
-        """Give back what no child could take; at the end, everything."""
-        buffer = self.dispatcher.buffer
-        jobs = buffer.take_all() if self.draining else buffer.take_stale()
-        if not jobs:
-            return
-        try:
-            self.recorder.release(jobs)
-        except DatabaseError:
-            buffer.put_back(jobs)
-            raise
-        notify(self.broker.alias, self.broker.using)
-
-    def _round(self) -> None:
-        """Record outcomes and claim jobs, in one transaction."""
-        demand = 0 if self.draining else self.dispatcher.demand()
-        looking = demand > 0 and (self._look_now or self.selector.has_ready)
-        queues = self.selector.look(now=self._look_now) if looking else []
-        if looking:
-            self._look_now = False
-        jobs = self._record_and_claim(queues, demand) if queues or self.recorder.held else []
-        if looking:
-            self._note_found(len(jobs), demand)
-        if not self.draining:
-            self.dispatcher.buffer.add(self.recorder.drop_expired(jobs))
-            if not (self.broker.has_meanwhile and self.intake.has_much):
-                self.dispatcher.hand_out()
-
-    def _record_and_claim(self, queues: list[str], demand: int) -> list[ClaimedJob]:
-        recording = bool(self.recorder.held)
-        try:
-            # Where there is nothing to record, each claim is a transaction of its own.
-            together = self.broker.transaction() if recording else nullcontext()
-            with self.broker.meanwhile(self.intake.serve), together:
-                recorded = self.recorder.record()
-                jobs = self.selector.claim(self.registry.worker_id, queues, demand)
-        except GONE:
-            raise
-        except DatabaseError:
-            if not recording:
-                raise
-            retried, jobs, self._look_now = self.recorder.record_singly(), [], True
-        else:
-            retried = self.recorder.settle(recorded)
-        for outcome in retried:
-            self._expect(outcome.retry_in)
-        return jobs
-
-    def _note_found(self, found: int, demand: int) -> None:
-        """Where we could do with more, say so, that an enqueue wakes us."""
-        self.idleness.note_found(found, demand)
-        if self.idleness.is_exhausted and self.notifier.reads_idle_flag and not self.registry.idle:
-            # Once more after saying so: an enqueue that has not seen it yet is found now.
-            self.registry.mark_idle()
-            self._look_now = True
-
-    def _note_rescued(self, job: ClaimedJob, outcome: Outcome) -> None:
-        self.recorder.note_ended(job, outcome)
-        self._look_now = True
-
-    def _expect(self, seconds: float) -> None:
-        """A job has gone back to the queue and is due after so many seconds."""
-        if seconds > 0:
-            self.agenda.expect(seconds)
-        else:
-            self._look_now = True
+        self.rounds.release(draining=self.draining)
 
     # children
 
     def _collect(self) -> None:
         ended = self.intake.collect()
-        # A job may have enqueued another one after our last look: a burst is not over before one more.
-        self._look_now |= ended and self.settings.burst and self.idleness.is_exhausted
+        # A job may have enqueued another one after our last look: a burst needs one more look before it ends.
+        self.rounds.look_now |= ended and self.settings.burst and self.polling.is_exhausted
 
     def _start_over(self) -> None:
-        """The others have taken this worker for dead and its jobs for lost: let go of everything, and begin anew."""
+        """The others have presumed this worker dead and its jobs lost: drop everything, and start over."""
         logger.error(
-            "Worker %s was taken for dead after %g s without a heartbeat; it stops what it runs and starts over.",
+            "Worker %s was presumed dead after %g s without a heartbeat; it stops its jobs and starts over.",
             self.registry.worker_id,
             self.broker.options.rescue_after,
         )
@@ -303,13 +274,15 @@ class Supervisor:
         self.dispatcher.buffer.take_all()
         self.pool.abandon_running()
         self.recorder.start_over()
-        self._look_now = True
+        self.intake.asked.clear()
+        self.rescuer.sweep_soon()
+        self.rounds.look_now = True
 
     # waiting
 
     def _wait(self) -> None:
-        """Sleep until a child, a signal, a wake-up or a moment in time wants something."""
-        self._look_now |= self.notifier.before_sleep()
+        """Sleep until a child, a signal, a wake-up or a due time needs attention."""
+        self.rounds.look_now |= self.notifier.before_sleep()
         self.canceller.listen()
         heard = None if self.draining else self.notifier.fileno()
         listeners = [(descriptor, False) for descriptor in (self.signals.descriptor, heard) if descriptor is not None]
@@ -317,13 +290,13 @@ class Supervisor:
         self.signals.drain()
         if heard in ready:
             with self.database.guard():
-                self._look_now |= self.notifier.drain()
+                self.rounds.look_now |= self.notifier.drain()
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
         waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.seconds_until_limit()]
         if self.draining:
-            waits.append(self.ending.deadline - now if self.ending.deadline > now else LONGEST_WAIT)
+            waits.append(self.shutdown.deadline - now if self.shutdown.deadline > now else LONGEST_WAIT)
         if self.database.seconds_until_retry:
             waits.append(self.database.seconds_until_retry)
         else:
@@ -333,17 +306,23 @@ class Supervisor:
         return max(0.0, min(waits))
 
     def _database_waits(self, now: float) -> list[float]:
-        waits = [0.0 if self.recorder.held else LONGEST_WAIT, *(service.due_at - now for service in self.services)]
+        waits = [
+            self.database.seconds_until_unlocked if self.recorder.held else LONGEST_WAIT,
+            self.heartbeat.due_at - now,
+            self.chores.seconds_until_due(now),
+            max(self.pass_on.due_at - now, self.database.seconds_until_unlocked),
+            self.rounds.seconds_until_begun(),
+        ]
+        if (salvage := self.recorder.salvage.seconds_until_due(now)) is not None:
+            waits.append(salvage)
         if not self.draining:
-            waits.append(self.agenda.seconds_until_due())
-            if self.dispatcher.demand():
-                waits.append(0.0 if self._look_now or self.selector.has_ready else self._seconds_until_look())
+            waits.append(max(self.agenda.seconds_until_due(), self.database.seconds_until_unlocked))
+            if self.dispatcher.demand() and not self.recorder.is_full:
+                ready = self.rounds.look_now or self.selector.has_ready
+                waits.append(self.database.seconds_until_unlocked if ready else self.rounds.seconds_until_look())
         return waits
 
-    def _seconds_until_look(self) -> float:
-        """Return how long to leave the queues alone where nobody wakes us."""
-        due = self.selector.seconds_until_due()
-        return min(self.idleness.seconds_until_poll(), math.inf if due is None else due)
-
     def _load(self) -> Load:
-        return Load(self.dispatcher.running, self.recorder.finished, resident_bytes() + self.pool.memory())
+        memory = resident_bytes() + self.pool.memory()
+        trouble = self.recorder.salvage.trouble(after=LONGEST_UNRECORDED)
+        return Load(self.dispatcher.running, self.recorder.finished, memory, trouble)

@@ -8,7 +8,7 @@ __all__ = ["ReportAdmin"]
 
 @admin.register(Report)
 class ReportAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Reports are made by the site; here one may look at them and delete them."""
+    """The site creates reports; here they can be viewed and deleted."""
 
     list_display = ["package", "distribution", "version", "created_at"]
     search_fields = ["package", "distribution"]

@@ -53,7 +53,7 @@ def find_package(name: str) -> Package:
 def read_source(package: str, path: str) -> bytes:
     """Return a file of an installed package, by one of the paths that Package.files() gives.
 
-    Raise FileNotFoundError where the package has no such file, or is not installed where this runs.
+    Raise FileNotFoundError if the package has no such file, or is not installed where this runs.
     """
     for location in _locations(package):
         # As it is written: some installers fill a package with symbolic links to elsewhere.

@@ -19,7 +19,7 @@ __all__ = ["Failure", "Progress", "Summary", "failures", "progress", "start_repo
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a report is. failed: files whose job is over and wrote nothing; one may retry it in the admin."""
+    """The progress of a report. failed: files with a job that ended and wrote nothing; retry it in the admin."""
 
     total: int
     analysed: int
@@ -56,7 +56,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The files that stand out, each list in its own order. Each is read when it is looked at."""
+    """The most notable files, each list in its own order. Each is read when it is used."""
 
     most_complex: QuerySet[SourceFile]
     largest: QuerySet[SourceFile]
@@ -66,7 +66,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file whose job is over and wrote nothing."""
+    """A file with a job that has ended and wrote nothing."""
 
     file: SourceFile
     reason: str
@@ -88,7 +88,7 @@ def start_report(package: Package) -> Report:
 
 
 def progress(report: Report) -> Progress:
-    """Count in one statement, so that a job which finishes meanwhile is not taken for a failed one."""
+    """Count in one statement, so that a job that finishes meanwhile is not mistaken for a failed one."""
     counts: dict[str, Any] = report.files.aggregate(
         total=Count("pk"),
         analysed=Count("finished_at"),
@@ -103,7 +103,7 @@ def progress(report: Report) -> Progress:
 
 
 def summary(report: Report, limit: int = 10) -> Summary:
-    """Return the files that stand out so far, at most `limit` of each kind."""
+    """Return the most notable files so far, at most `limit` of each kind."""
     analysed = report.files.filter(finished_at__isnull=False)
     return Summary(
         most_complex=analysed.filter(complexity__gt=0).order_by("-complexity", "path")[:limit],
@@ -114,7 +114,7 @@ def summary(report: Report, limit: int = 10) -> Summary:
 
 
 def failures(report: Report, limit: int = 10) -> list[Failure]:
-    """Return the files whose jobs failed, with what the queue's history knows about them."""
+    """Return the files with failed jobs, with what the queue's history knows about them."""
     files = list(_failed(report)[:limit])
     results = Result.objects.in_bulk([file.pk for file in files])
     return [Failure(file, _reason(results.get(file.pk))) for file in files]

@@ -29,7 +29,7 @@ def analyse_file(context: Context, package: str, path: str) -> dict[str, Any]:
 
 @task(max_attempts=2, backoff=1, retry_on=OSError)
 def read_greeting(path: str) -> str:
-    """Read a file that is not there until someone writes it: a failure that one can mend, and then retry."""
+    """Read a file that does not exist until someone writes it: a failure that can be fixed, and then retried."""
     return Path(path).read_text(encoding="utf-8")
 
 

@@ -14,8 +14,8 @@ from django.views.decorators.http import require_POST, require_safe
 from django_tasks_q import TasksQResult
 from django_tasks_q.compat import TaskResultDoesNotExist
 from django_tasks_q.models import Job, Result
+from django_tasks_q.monitoring.health import workers
 from django_tasks_q.monitoring.jobs import find, why
-from django_tasks_q.monitoring.workers import workers
 
 from . import reports
 from .forms import DelayedForm, PackageForm
@@ -77,7 +77,7 @@ def show_report(request: HttpRequest, pk: int) -> HttpResponse:
 def show_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     """Show what the Tasks framework knows of one of this site's jobs, by its id alone."""
     try:
-        result: TasksQResult = analyse_file.get_backend().get_result(str(job_id))
+        result: TasksQResult[Any] = analyse_file.get_backend().get_result(str(job_id))
     except TaskResultDoesNotExist as error:
         raise Http404(str(error)) from error
     if result.task.module_path not in {task.module_path for task in (analyse_file, read_greeting, say)}:
@@ -85,7 +85,7 @@ def show_job(request: HttpRequest, job_id: uuid.UUID) -> HttpResponse:
     return render(request, "analyser/job.html", _describe(result))
 
 
-def _describe(result: TasksQResult) -> dict[str, Any]:
+def _describe(result: TasksQResult[Any]) -> dict[str, Any]:
     row = find(result.id)
     if isinstance(row, Result):
         # It may have ended since the result was read.

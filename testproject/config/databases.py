@@ -13,7 +13,7 @@ FORMS = "sqlite:////path/to/file, postgres://user:password@host:port/name, mysql
 
 
 def database_from_url(url: str) -> Settings:
-    """Return the settings of the database at this URL. Raise ImproperlyConfigured where it names none."""
+    """Return the settings of the database at this URL. Raise ImproperlyConfigured if it names none."""
     parts = urlsplit(url)
     match parts.scheme:
         case "sqlite":

@@ -18,7 +18,7 @@ def one_backend(settings: Any) -> None:
 @pytest.fixture(autouse=True)
 def long_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is confirmed is done in one request, however slow the machine is."""
-    monkeypatch.setattr("django_tasks_q.admin.batches.STEP", 60.0)
+    monkeypatch.setattr("django_tasks_q.admin.actions.steps.STEP", 60.0)
 
 
 LogIn = Callable[..., Client]

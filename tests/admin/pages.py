@@ -1,4 +1,4 @@
-"""The addresses of the admin's pages, and what stands on them."""
+"""The URLs of the admin's pages, and what they show."""
 
 import re
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ def address(model: str, view: str = "changelist", *args: Any) -> str:
 
 
 def post_action(client: Any, model: str, action: str, keys: Iterable[Any], **data: Any) -> Any:
-    """Choose an action of a list for these rows, and follow where it leads."""
+    """Choose an action of a list for these rows, and follow the redirect."""
     form = {"action": action, "index": 0, "_selected_action": [str(key) for key in keys], **data}
     return client.post(address(model), form, follow=True)
 
 
 def confirm(client: Any, question: Any, **data: Any) -> Any:
-    """Press the button of a page that asks, or shows how far it has come. data: what else its form says."""
+    """Press the button of a page that asks for confirmation, or shows progress. data: the rest of its form."""
     hidden: dict[str, Any] = {}
     for name, value in question.context["hidden"]:
         hidden.setdefault(name, []).append(value)
@@ -45,7 +45,7 @@ def after(response: Any) -> list[str]:
 
 
 def text(response: Any) -> str:
-    """Return what a reader sees of a page: without tags, and spaces made single."""
+    """Return what a user sees of a page: without tags, and with single spaces."""
     body = response.content.decode()
     main = body[body.index('id="content"') :] if 'id="content"' in body else body
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", main)).split())

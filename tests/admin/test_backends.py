@@ -88,7 +88,7 @@ def test_every_page_looks_into_the_other_database(moved: None, admin_client: Cli
         assert admin_client.get(url).status_code == 200, url
 
 
-def test_every_deed_is_done_in_the_other_database(moved: None, admin_client: Client) -> None:
+def test_every_action_works_in_the_other_database(moved: None, admin_client: Client) -> None:
     [key], [job] = scenes.results(status="FAILED"), scenes.jobs()
     response = admin_client.post(address("result", "retry", key), follow=True)
     assert response.redirect_chain[-1][0] == address("job", "change", key)
@@ -128,7 +128,7 @@ def test_a_row_is_found_in_whichever_database_it_is(separate: None, admin_client
 
 
 def urls_with(site: admin.AdminSite) -> ModuleType:
-    """Return the addresses of a project with an admin site of its own beside the default one."""
+    """Return the URLconf of a project with an admin site of its own in addition to the default one."""
     module = ModuleType("urls")
     module.urlpatterns = [path("admin/", admin.site.urls), path("own/", site.urls)]  # type: ignore[attr-defined]
     return module

@@ -67,7 +67,7 @@ def test_the_exact_moment_has_its_zone(settings: Any) -> None:
     assert 'datetime="2026-07-01T12:00:00.123456+02:00"' in shown
 
 
-def test_short_json_stands_on_one_line_and_long_on_several() -> None:
+def test_short_json_is_on_one_line_and_long_on_several() -> None:
     assert display.json_block({"a": "é"}) == '<pre class="tasksq-block">{&quot;a&quot;: &quot;é&quot;}</pre>'
     assert display.json_block(["x" * 60] * 2).count("\n") == 3
 

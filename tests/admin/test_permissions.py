@@ -1,4 +1,4 @@
-"""Who may see what, and do what: each deed has its own permission, however it is asked for."""
+"""Who may see what, and do what: each action has its own permission, however it is requested."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def result() -> Any:
 
 
 def untouched() -> bool:
-    """Say whether the job and the result are as they were, and nothing was written of it."""
+    """Return whether the job and the result are unchanged, and nothing was recorded."""
     same = Job.objects.count() == 1 and Result.objects.filter(status="FAILED").count() == 1
     return same and not Queue.objects.exists() and not LogEntry.objects.exists()
 
@@ -65,7 +65,7 @@ def test_a_viewer_sees_every_page_and_nothing_to_do(viewer: Client, job: Any, re
 
 def test_a_viewer_cannot_post_anything(viewer: Client, job: Any, result: Any) -> None:
     responses = attempts(viewer, job, result)
-    # A list shows itself again; whatever has an address of its own is forbidden.
+    # A list shows itself again; every page with its own URL is forbidden.
     assert [response.status_code for response in responses] == [403] * 5 + [200] * 4 + [403] * 2
     assert untouched()
 
@@ -79,7 +79,7 @@ def test_without_permissions_there_is_nothing_at_all(log_in: LogIn, job: Any, re
     assert untouched()
 
 
-def test_a_deed_needs_the_right_to_look_as_well(log_in: LogIn, job: Any, result: Any) -> None:
+def test_an_action_needs_the_view_permission_as_well(log_in: LogIn, job: Any, result: Any) -> None:
     client = log_in("cancel_job", "retry_result", "pause_queue")
     assert {response.status_code for response in attempts(client, job, result)} == {403}
     assert untouched()

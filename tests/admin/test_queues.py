@@ -58,10 +58,10 @@ def test_numbers_lead_to_the_jobs(admin_client: Client) -> None:
 
 def test_pause_and_resume(admin_client: Client) -> None:
     scenes.jobs(queue_name="mail")
-    assert after(switch(admin_client, "pause", "mail")) == ["The queue “mail” is paused. What runs already goes on."]
+    assert after(switch(admin_client, "pause", "mail")) == ["The queue “mail” is paused. Running jobs continue."]
     assert lines(admin_client)["mail"]["paused"]
-    assert after(switch(admin_client, "pause", "mail")) == ["The queue “mail” was paused already."]
-    assert after(switch(admin_client, "resume", "mail")) == ["The queue “mail” runs again."]
+    assert after(switch(admin_client, "pause", "mail")) == ["The queue “mail” was already paused."]
+    assert after(switch(admin_client, "resume", "mail")) == ["The queue “mail” is running again."]
     assert not lines(admin_client)["mail"]["paused"]
     assert after(switch(admin_client, "resume", "mail")) == ["The queue “mail” was not paused."]
     row = Queue.objects.get()
@@ -78,6 +78,13 @@ def test_what_cannot_be_a_queue_is_refused_in_words(admin_client: Client, name: 
     assert not Queue.objects.exists()
 
 
+def test_a_queue_that_cannot_exist_is_refused_in_words(admin_client: Client, settings: Any) -> None:
+    settings.TASKS = {"default": {**settings.TASKS["default"], "QUEUES": ["default", "mail"]}}
+    [told] = after(switch(admin_client, "pause", "mial"))
+    assert told == "There is no queue “mial” in TASKS, only default, mail. Did you mean “mail”?"
+    assert not Queue.objects.exists()
+
+
 def test_an_unknown_backend_is_left_alone(admin_client: Client) -> None:
     assert switch(admin_client, "pause", "mail", backend="gone").status_code == 200
     assert not Queue.objects.exists()
@@ -89,7 +96,7 @@ def test_the_page_of_a_row_is_the_list(admin_client: Client) -> None:
 
 
 def test_an_empty_page_says_what_makes_a_queue(admin_client: Client) -> None:
-    assert "There is no queue yet: one appears with its first job." in text(admin_client.get(address("queue")))
+    assert "No queues yet: a queue appears with its first job." in text(admin_client.get(address("queue")))
 
 
 def test_a_paused_queue_gives_no_job(admin_client: Client) -> None:

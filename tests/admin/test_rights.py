@@ -1,4 +1,4 @@
-"""Each deed needs its own permission, and no other: every deed is posted with every permission."""
+"""Each action needs its own permission, and no other: every action is posted with every permission."""
 
 import uuid
 from collections.abc import Callable
@@ -158,7 +158,7 @@ def _is_asked(key: Any, request: str) -> bool:
 
 @pytest.fixture
 def scene() -> Any:
-    """A row of its own for each deed."""
+    """A row of its own for each action."""
     later = timedelta(hours=1)
     cancel, cancel_too, move = scenes.jobs(3)
     run, run_too = scenes.jobs(2, run_after=later)
@@ -180,7 +180,7 @@ def scene() -> Any:
 
 
 def done(client: Client, scene: Any) -> dict[str, list[bool]]:
-    """Post every deed; return which of them were done, by permission."""
+    """Post every action; return which of them were done, by permission."""
     for deeds in DEEDS.values():
         for post, _ in deeds:
             post(client, scene)
@@ -192,14 +192,14 @@ def nothing_of(done: dict[str, list[bool]]) -> bool:
 
 
 @pytest.mark.parametrize("permission", [*DEEDS, None])
-def test_a_permission_allows_its_deed_and_no_other(log_in: LogIn, scene: Any, permission: str | None) -> None:
+def test_a_permission_allows_its_action_and_no_other(log_in: LogIn, scene: Any, permission: str | None) -> None:
     client = log_in(*LOOK, *([permission] if permission else []))
     assert done(client, scene) == {name: [name == permission] * len(deeds) for name, deeds in DEEDS.items()}
     assert LogEntry.objects.exists() == (permission is not None)
 
 
 def test_without_the_right_to_look_none_is_any_good(log_in: LogIn, scene: Any) -> None:
-    # Whoever may change a schedule may look at it: so Django has it everywhere.
+    # Users who may change a schedule may view it: Django does so everywhere.
     assert nothing_of(done(log_in(*(DEEDS.keys() - {"change_schedule"})), scene))
     assert not LogEntry.objects.exists()
 
@@ -250,7 +250,7 @@ LISTS = ("job", "result", "worker", "schedule")
 
 
 @pytest.mark.parametrize("permission", [*OFFERED, None])
-def test_a_permission_shows_its_deed_and_no_other(log_in: LogIn, scene: Any, permission: str | None) -> None:
+def test_a_permission_shows_its_action_and_no_other(log_in: LogIn, scene: Any, permission: str | None) -> None:
     client = log_in(*LOOK, *([permission] if permission else []))
     actions, buttons = OFFERED[permission] if permission else (set(), set())
     lists = {model: client.get(address(model)) for model in LISTS}

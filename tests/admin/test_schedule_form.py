@@ -101,7 +101,7 @@ def meanwhile(do: Callable[[], Any]) -> Iterator[None]:
 def test_who_saves_a_name_second_is_told_so(admin_client: Client) -> None:
     with meanwhile(lambda: schedules.create("reports", every(hours=1), "tests.tasks.noop")):
         response = post(admin_client)
-    assert errors(response) == {"name": ["There is a schedule “reports” already."]}
+    assert errors(response) == {"name": ["The schedule “reports” already exists."]}
     assert not LogEntry.objects.exists()
 
 
@@ -119,7 +119,7 @@ def test_of_two_who_save_a_name_at_once_one_is_told_so(admin_client: Client) -> 
 
     with meanwhile(in_another_session):
         response = post(admin_client)
-    assert errors(response) == {"name": ["There is a schedule “reports” already."]}
+    assert errors(response) == {"name": ["The schedule “reports” already exists."]}
     assert Schedule.objects.get().task_path == "tests.tasks.noop"
 
 
@@ -161,7 +161,7 @@ def test_a_disabled_schedule_is_enabled_again(admin_client: Client) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_hears_of_a_new_schedule_at_once(admin_client: Client, start_worker: StartWorker) -> None:
-    # Where it is woken, it would not look by itself for long.
+    # Polling would take long: only a wake-up can be this quick, if the database has wake-ups.
     start_worker("--concurrency", "1", **(SELDOM if test_settings.DATABASE == "postgresql" else {}))
     post(admin_client, kind="interval", every="1", task_path="tests.tasks.noop", args="", max_runs="1")
     wait_for(Result.objects.exists, "the job of the schedule")
@@ -224,7 +224,7 @@ def test_a_task_that_has_gone_is_shown_and_refused(admin_client: Client) -> None
 
 def test_a_name_is_taken_once(admin_client: Client) -> None:
     post(admin_client)
-    assert errors(post(admin_client)) == {"name": ["There is a schedule “reports” already."]}
+    assert errors(post(admin_client)) == {"name": ["The schedule “reports” already exists."]}
     assert errors(post(admin_client, name="")) == {"name": ["This field is required."]}
     assert Schedule.objects.count() == 1
 

@@ -69,7 +69,7 @@ def test_why_a_schedule_does_not_run(admin_client: Client, row: Schedule) -> Non
     assert EVIL not in body
     assert f"Disabled No module {EVIL}" in text(admin_client.get(page))
     Schedule.objects.update(enabled=True, next_run_at=None, reason="It is over.")
-    assert "Over It is over." in text(admin_client.get(page))
+    assert "Finished It is over." in text(admin_client.get(page))
 
 
 def test_what_is_broken_is_listed_all_the_same(admin_client: Client, row: Schedule) -> None:
@@ -139,10 +139,10 @@ def test_run_now(admin_client: Client, row: Schedule) -> None:
 
 def test_pause_and_resume(admin_client: Client, row: Schedule) -> None:
     assert after(act(admin_client, "pause", row)) == ["“reports” is paused."]
-    assert after(act(admin_client, "pause", row)) == ["“reports” was paused already."]
+    assert after(act(admin_client, "pause", row)) == ["“reports” was already paused."]
     stored = Schedule.objects.get()
     assert (stored.paused, stored.paused_by, stored.next_run_at) == (True, "admin", None)
-    assert after(act(admin_client, "resume", row)) == ["“reports” runs again, from its next slot on."]
+    assert after(act(admin_client, "resume", row)) == ["“reports” was resumed, from the next slot on."]
     assert after(act(admin_client, "resume", row)) == ["“reports” was not paused."]
     stored = Schedule.objects.get()
     assert (stored.paused, stored.paused_by) == (False, "")
@@ -165,7 +165,7 @@ def test_actions_for_several(admin_client: Client, row: Schedule) -> None:
     assert after(post_action(admin_client, "schedule", "run_now", keys)) == [
         "Jobs of “other” and “reports” were enqueued."
     ]
-    assert after(post_action(admin_client, "schedule", "resume", [other.pk]))[0].startswith("“other” runs again")
+    assert after(post_action(admin_client, "schedule", "resume", [other.pk]))[0].startswith("“other” was resumed")
     assert Job.objects.count() == 2
     assert [message for message, _user in log()][:2] == ["Paused.", "Paused."]
 
@@ -225,7 +225,7 @@ def test_a_viewer_sees_and_does_nothing(log_in: LogIn, row: Schedule) -> None:
 
 
 @pytest.mark.parametrize("rights", [(), ("run_schedule", "pause_schedule")], ids=["none", "only to act"])
-def test_a_deed_needs_the_right_to_look_as_well(log_in: LogIn, row: Schedule, rights: tuple[str, ...]) -> None:
+def test_an_action_needs_the_view_permission_as_well(log_in: LogIn, row: Schedule, rights: tuple[str, ...]) -> None:
     assert set(attempts(log_in(*rights), row)) == {403}
     assert untouched()
 
@@ -239,7 +239,7 @@ def test_a_deed_needs_the_right_to_look_as_well(log_in: LogIn, row: Schedule, ri
         ("change_schedule", [], set()),
     ],
 )
-def test_each_deed_has_its_own_permission(
+def test_each_action_has_its_own_permission(
     log_in: LogIn, row: Schedule, right: str, verbs: list[str], actions: set[str]
 ) -> None:
     client = log_in("view_schedule", right)
@@ -273,10 +273,10 @@ def test_what_the_code_defines_is_only_run_paused_and_resumed(admin_client: Clie
     for view, data in (("change", {"name": "mine"}), ("delete", {"post": "yes"}), ("preview", {})):
         assert admin_client.post(address("schedule", view, declared.pk), data).status_code == 403
     [told] = after(post_action(admin_client, "schedule", "delete_selected", [declared.pk]))
-    assert told == "1 schedule was left alone: it is defined in the code or the settings."
+    assert told == "1 schedule was skipped: it is defined in the code or the settings."
     assert after(act(admin_client, "pause", declared)) == ["“reports” is paused."]
     assert "A job of" in after(act(admin_client, "run", declared))[0]
-    assert after(act(admin_client, "resume", declared))[0].startswith("“reports” runs again")
+    assert after(act(admin_client, "resume", declared))[0].startswith("“reports” was resumed")
 
 
 # delete
@@ -334,4 +334,4 @@ def test_a_schedule_of_a_backend_that_has_gone(admin_client: Client, row: Schedu
     assert "reports" in text(admin_client.get(address("schedule")))
     page = admin_client.get(address("schedule", "change", row.pk))
     assert not page.context["editable"]
-    assert "is not in TASKS any more" in after(act(admin_client, "run", row))[0]
+    assert "is no longer in TASKS" in after(act(admin_client, "run", row))[0]

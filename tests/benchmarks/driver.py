@@ -19,6 +19,8 @@ from .peers import PEERS, Peer
 __all__ = ["main"]
 
 OFFERS_A_SECOND = 10
+# Those of a peer.
+VERBS = ("clear", "enqueue", "enqueue_bulk", "enqueue_one", "enqueue_text", "enqueue_sleep", "fill", "stored")
 
 
 class Verbs:
@@ -26,7 +28,7 @@ class Verbs:
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
-        for name in ("clear", "enqueue", "enqueue_bulk", "enqueue_one", "enqueue_sleep", "fill", "stored"):
+        for name in VERBS:
             setattr(self, name, getattr(peer, name))
 
     def migrate(self) -> None:

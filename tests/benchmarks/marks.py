@@ -29,7 +29,7 @@ def mark() -> None:
 
 
 def count(path: Path) -> int:
-    """Return how many marks there are; 0 where there is no file yet."""
+    """Return how many marks there are; 0 if there is no file yet."""
     try:
         return path.stat().st_size // BYTES
     except FileNotFoundError:

@@ -89,7 +89,7 @@ class ProcessGroup:
         return [process.poll() for process in self._processes]
 
     def check(self) -> None:
-        """Raise BenchmarkError where one of the commands has ended."""
+        """Raise BenchmarkError if one of the commands has ended."""
         for command, code in zip(self.commands, self.exit_codes(), strict=True):
             if code is not None:
                 raise BenchmarkError(f"{command} has ended with {code}:\n{tail(self.log)}")

@@ -22,7 +22,7 @@ NOTHING = "-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One peer in one scenario, over all rounds; None where nothing was measured.
+    """One peer in one scenario, over all rounds; None if nothing was measured.
 
     slower: how many times better ours is, the median of the rounds; cpu_times: how many times its CPU this one takes.
     floor: the share of the floor; where less is better, how much is above it, in the unit of the scenario.

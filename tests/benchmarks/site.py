@@ -140,7 +140,7 @@ class Site:
             worker.stop()
 
     def wait_for_marks(self, count: int, worker: ProcessGroup) -> None:
-        """Return when `count` jobs have run. Raise BenchmarkError where a minute brings none."""
+        """Return when `count` jobs have run. Raise BenchmarkError if a minute brings none."""
         seen, idle, checked = 0, 0.0, 0.0
         looked = time.monotonic()
         while (now := marks.count(self.marks)) < count:

@@ -157,11 +157,12 @@ def test_ours_is_the_first_of_the_peers() -> None:
     assert PEERS[OURS].is_installed()
 
 
-def test_command_measures_a_drain(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scenario", ["drain", "drain_10kb", "drain_100kb"])
+def test_command_measures_a_drain(tmp_path: Path, scenario: str) -> None:
     """The whole of it, small, on the database of this session, whose server it finds in the environment."""
     database = os.environ["TEST_DATABASE"]
     services.require(services.DATABASES[database])
-    command = ["tests.benchmarks", "drain", "--quick", "--no-floor", "--peers", OURS, "--database", database]
+    command = ["tests.benchmarks", scenario, "--quick", "--no-floor", "--peers", OURS, "--database", database]
     done = subprocess.run(
         [sys.executable, "-m", *command, "--output", str(tmp_path)],
         cwd=TOP,
@@ -171,7 +172,7 @@ def test_command_measures_a_drain(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (found,) = json.loads((tmp_path / "drain.json").read_text())["samples"]
+    (found,) = json.loads((tmp_path / f"{scenario}.json").read_text())["samples"]
     assert (found["peer"], found["jobs"], found["error"]) == (OURS, 200, "")
     assert found["figure"] > 0
     assert "ran_again" not in found["details"]

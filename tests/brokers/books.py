@@ -33,6 +33,8 @@ class Entry:
     return_value: str | None = None
     # While it runs: why it is to be cancelled.
     mark: str | None = None
+    # Whether it is known to have begun.
+    begun: bool = field(default=False, compare=False)
     # When it is due, or has finished, where somebody asks.
     moment: datetime | None = field(default=None, compare=False)
 
@@ -96,7 +98,7 @@ class Books:
         ready = self.free(lambda entry: entry.status == "READY" and entry.queue == queue)
         first = sorted(ready, key=lambda entry: (-entry.priority, entry.id))[:limit]
         return [
-            self.change(entry, status="RUNNING", worker=worker, attempt=entry.attempt + 1, reason="")
+            self.change(entry, status="RUNNING", worker=worker, attempt=entry.attempt + 1, reason="", begun=False)
             for entry in first
         ]
 
@@ -186,10 +188,19 @@ class Books:
 
     # what workers do to each other
 
+    def note_begun(self, worker: str, job_ids: Iterable[str]) -> set[str]:
+        held = [entry for entry in map(self.entries.get, job_ids) if entry is not None and entry.is_held_by(worker)]
+        for entry in held:
+            self.change(entry, begun=True)
+        return {entry.id for entry in held}
+
     def rescue(self, dead: AbstractSet[str]) -> set[str]:
-        """Count the loss of each run of these workers; return the ids of their jobs."""
+        """Count the loss of each run of these workers that had begun; return the ids of all their jobs."""
         held = self.all(lambda entry: entry.status == "RUNNING" and entry.worker in dead)
         for entry in held:
+            if not entry.begun:
+                self._give_back(entry, entry.mark or LOST)
+                continue
             last = "FAILED" if entry.losses + 1 >= self.max_losses else "READY"
             status = last if entry.mark is None else "CANCELLED"
             self.change(
@@ -204,16 +215,15 @@ class Books:
             )
         return {entry.id for entry in held}
 
-    def give_back(self, worker: str) -> None:
-        for entry in self.all(lambda entry: entry.is_held_by(worker)):
-            status = "READY" if entry.mark is None else "CANCELLED"
-            # A moment is asked for where it has finished; that was now.
-            self.change(
-                entry,
-                status=status,
-                worker=None,
-                attempt=entry.attempt - 1,
-                reason=entry.mark or "",
-                mark=None,
-                moment=None,
-            )
+    def _give_back(self, entry: Entry, reason: str) -> None:
+        """Let a job be as if it had not been claimed."""
+        self.change(
+            entry,
+            status="READY" if entry.mark is None else "CANCELLED",
+            worker=None,
+            attempt=entry.attempt - 1,
+            reason=reason,
+            mark=None,
+            # It is asked for where the job has finished; that was now.
+            moment=None,
+        )

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import ClaimedJob, JobSpec, Outcome
 from django_tasks_q.ids import uuid7
+from django_tasks_q.lifecycle import Ending
 
 Put = Callable[..., list[JobSpec]]
 
@@ -29,10 +30,14 @@ def make_spec(**changes: Any) -> JobSpec:
 
 
 def make_outcomes(jobs: Iterable[ClaimedJob], status: str, **changes: Any) -> list[Outcome]:
-    """Return the same outcome for each job: of a run that took a second and has just ended."""
+    """Return the same outcome for each job: of a run that took a second and has just ended.
+
+    By default it neither failed nor was lost.
+    """
     now = timezone.now()
-    given: dict[str, Any] = {"started_at": now - timedelta(seconds=1), "finished_at": now}
-    return [Outcome(job.id, job.attempt, status, **given | changes) for job in jobs]
+    ending = Ending.SUCCESS if status == "SUCCESSFUL" else Ending.CANCELLED
+    given: dict[str, Any] = {"started_at": now - timedelta(seconds=1), "finished_at": now, "ending": ending}
+    return [Outcome(job.id, job.attempt, status=status, **given | changes) for job in jobs]
 
 
 @pytest.fixture

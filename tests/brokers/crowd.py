@@ -7,14 +7,21 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-__all__ = ["COUNT", "complaints", "fill", "fill_schedules", "nodes"]
+from django_tasks_q.models import Statistics, Worker
+from django_tasks_q.models.statistics import MINUTE, SUMS
+
+__all__ = ["COUNT", "complaints", "fill", "fill_schedules", "fill_statistics", "fill_workers", "nodes"]
 
 COUNT = {"postgresql": 200_000, "mysql": 100_000, "sqlite": 100_000}[settings.DATABASE]
 TABLES = ("django_tasks_q_job", "django_tasks_q_result")
 LOG = "django_tasks_q_job_log"
 SCHEDULE, RUN = "django_tasks_q_schedule", "django_tasks_q_schedule_run"
 
-SCANS = [["SCAN", name] for name in (*TABLES, LOG, SCHEDULE, RUN, "j")]
+STATISTICS, WORKER = Statistics._meta.db_table, Worker._meta.db_table
+# Rows that may be sorted.
+FEW = 100
+LARGE = (*TABLES, LOG, SCHEDULE, RUN, STATISTICS)
+SCANS = [["SCAN", name] for name in (*LARGE, "j", "m")]
 
 DIGITS = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
 NUMBERS = (
@@ -43,6 +50,8 @@ class Dialect:
     key = "CAST('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0') AS uuid)"
     queue = "'queue-' || (n % 20)"
     soon, ago = "now() + (n - 1000) * interval '1 s'", "now() - n * interval '1 s'"
+    minutes_ago = "date_trunc('minute', now()) - (n / 50) * interval '1 minute'"
+    fifty = "'t' || (n % 50)"
     analyze = "ANALYZE {}"
 
     def complaints(self, sql: str, params: Any) -> Iterator[str]:
@@ -50,15 +59,17 @@ class Dialect:
             cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
             found = cursor.fetchone()[0]
         for node in nodes((json.loads(found) if isinstance(found, str) else found)[0]["Plan"]):
-            if node["Node Type"] == "Seq Scan" and node["Relation Name"] in (*TABLES, LOG, SCHEDULE, RUN):
+            if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE:
                 yield f"scans {node['Relation Name']}"
-            if "Sort" in node["Node Type"]:
+            if "Sort" in node["Node Type"] and node["Plan Rows"] > FEW:
                 yield "sorts"
 
 
 class MySQL(Dialect):
     queue = "CONCAT('queue-', n % 20)"
     soon, ago = "UTC_TIMESTAMP(6) + INTERVAL (n - 1000) SECOND", "UTC_TIMESTAMP(6) - INTERVAL n SECOND"
+    minutes_ago = "DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:00') - INTERVAL (n DIV 50) MINUTE"
+    fifty = "CONCAT('t', n % 50)"
     analyze = "ANALYZE TABLE {}"
 
     @property
@@ -82,6 +93,7 @@ class MySQL(Dialect):
 class SQLite(Dialect):
     key = "'00000000000070008000' || printf('%012x', n)"
     soon, ago = "datetime('now', (n - 1000) || ' seconds')", "datetime('now', (-n) || ' seconds')"
+    minutes_ago = "strftime('%Y-%m-%d %H:%M:00', 'now', (-(n / 50)) || ' minutes')"
     analyze = "ANALYZE {}"
 
     def complaints(self, sql: str, params: Any) -> Iterator[str]:
@@ -137,6 +149,45 @@ def fill(count: int = COUNT) -> None:
             )
             cursor.execute(DIALECT.analyze.format(table))
             cursor.fetchall() if cursor.description else None
+
+
+def fill_statistics(period: int = MINUTE) -> None:
+    """Count a day and more of fifty tasks, which ended once a minute, or once an hour."""
+    columns = {"backend": "'default'", "period": f"{period}", "at": DIALECT.minutes_ago, "queue_name": "'default'"}
+    _insert(STATISTICS, columns | {"task_path": DIALECT.fifty} | dict.fromkeys(SUMS, "1"), 100_000)
+
+
+def fill_workers(count: int = 5_000) -> None:
+    """Make rows of workers that have gone: each now and then one, for days."""
+    columns = {
+        "id": DIALECT.fifty.replace("50", "1000000"),
+        "backend": "'default'",
+        "status": "'OFFLINE'",
+        "idle": "(1 = 0)",
+        "host": "'h'",
+        "node": "''",
+        "pid": "1",
+        "process_start": "''",
+        "queues": "'[]'",
+        "excluded_queues": "'[]'",
+        "concurrency": "1",
+        "started_at": DIALECT.ago,
+        "heartbeat_at": DIALECT.ago,
+        "running": "0",
+        "finished": "0",
+        "memory": "0",
+    }
+    _insert(WORKER, columns, count)
+
+
+def _insert(table: str, columns: dict[str, str], count: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns.values())}"
+            f" FROM {NUMBERS} WHERE n <= {count}"
+        )
+        cursor.execute(DIALECT.analyze.format(table))
+        cursor.fetchall() if cursor.description else None
 
 
 def fill_schedules(template: Any, count: int) -> None:

@@ -16,7 +16,7 @@ class Session:
     def __init__(self, broker: Any) -> None:
         self.thread = ThreadPoolExecutor(1)
         self.open: ExitStack | None = None
-        self.run(broker.prepare_session)
+        self.run(broker.dialect.prepare_session)
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call a function on this connection, and return its answer."""

@@ -28,7 +28,8 @@ def _shown(row: Job | Result, name: str) -> Any:
     value = getattr(row, name)
     if name == "errors":
         return len(value)
-    return LOST if name == "reason" and "was lost with it" in value else value
+    of_a_rescue = "was lost with it", "not known to have begun"
+    return LOST if name == "reason" and any(text in value for text in of_a_rescue) else value
 
 
 def as_row(entry: Entry) -> tuple[Any, ...]:

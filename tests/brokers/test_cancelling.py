@@ -1,4 +1,4 @@
-"""What becomes of a running job that is to be cancelled, whatever its database."""
+"""What happens to a running job that is to be cancelled, on every database."""
 
 import json
 import random
@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from django_tasks_q.brokers import get_broker
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.models import Job, Result
 
 from .conftest import Put, make_outcomes, make_spec
@@ -52,13 +53,13 @@ def test_the_owner_finds_what_is_to_be_cancelled_of_its_own(broker: Any, put: Pu
 
 @pytest.mark.parametrize("status", ["FAILED", "READY", "SCHEDULED"])
 def test_whatever_is_not_a_success_ends_cancelled(broker: Any, running: Any, status: str) -> None:
-    outcomes = make_outcomes([running], status, error=error(), failed=True, retry_in=60, reason="ValueError")
+    outcomes = make_outcomes([running], status, error=error(), ending=Ending.ERROR, retry_in=60, reason="ValueError")
     recorded = broker.finish("w1", outcomes)
     assert (recorded.finished, recorded.retried, recorded.cancelled) == ({running.id}, set(), {running.id: WHY})
     actual = recorded.actual(outcomes[0])
     assert (actual.status, actual.reason, actual.retry_in) == ("CANCELLED", WHY, 0)
-    # Who took it for one that runs again has not said that it ended.
-    assert actual.unannounced == (status != "FAILED")
+    # The worker expected it to run again, and so has not announced its end.
+    assert actual.was_announced == (status == "FAILED")
 
     assert not Job.objects.exists()
     row = Result.objects.get()

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import LogLines
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.models import Job, JobLog, Result
 from tests.waiting import LIMIT
 
@@ -119,7 +120,7 @@ def test_a_result_is_requeued_once(broker: Any, put: Put) -> None:
 
 
 def test_no_line_outlives_its_result(broker: Any, put: Put) -> None:
-    """Not even of a worker that was taken for dead, and goes on logging while others end its jobs and delete them."""
+    """Not even of a worker that was presumed dead, and goes on logging while others end its jobs and delete them."""
     put(100)
     jobs = broker.claim("w1", "default", 100)
 
@@ -168,7 +169,7 @@ def test_everything_at_once_comes_to_a_good_end(broker: Any) -> None:
             jobs = broker.claim(worker_id, "default", 11)
             again = [job for job in jobs if job.attempt == 1 and uuid.UUID(job.id).int % 4 == 0]
             done = [job for job in jobs if job not in again]
-            outcomes = [*make_outcomes(done, "SUCCESSFUL"), *make_outcomes(again, "READY", failed=True)]
+            outcomes = [*make_outcomes(done, "SUCCESSFUL"), *make_outcomes(again, "READY", ending=Ending.ERROR)]
             finished += len(broker.finish(worker_id, outcomes).finished)
         return finished
 

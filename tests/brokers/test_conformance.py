@@ -1,4 +1,4 @@
-"""What every broker promises, whatever its database."""
+"""What every broker guarantees, on every database."""
 
 import json
 import uuid
@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import ClaimedJob
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.models import Job, Queue, Result
+from django_tasks_q.moments import to_aware, to_stored
 
 from .conftest import Put, make_outcomes, make_spec
 
@@ -84,7 +87,7 @@ def test_a_job_for_later_is_scheduled(put: Put, broker: Any) -> None:
 
 def test_claim_makes_a_job_the_workers(broker: Any, put: Put) -> None:
     (spec,) = put(args='[1, "é"]', kwargs='{"a": {}}', metadata='{"m": 1}', options='{"timeout": 3}', priority=4)
-    before = broker.now()
+    before = broker.dialect.now()
     (job,) = broker.claim("w1", "default", 5)
     assert isinstance(job, ClaimedJob)
     assert (job.id, job.queue_name, job.priority, job.task_path) == (spec.id, "default", 4, "tests.tasks.noop")
@@ -100,7 +103,7 @@ def test_claim_makes_a_job_the_workers(broker: Any, put: Put) -> None:
     assert job.started_at is None
     row = Job.objects.get()
     assert (row.status, row.worker_id, row.attempt) == ("RUNNING", "w1", 1)
-    assert before <= row.started_at <= broker.now()
+    assert before <= row.started_at <= broker.dialect.now()
     assert abs(row.last_attempted_at - row.started_at) < timedelta(seconds=1)
 
 
@@ -193,6 +196,29 @@ def test_ready_queues_are_those_with_ready_jobs(broker: Any, other: Any, put: Pu
     assert sorted(broker.ready_queues()) == ["a", "b", "c"]
 
 
+def test_ready_queues_may_be_some_only(broker: Any, put: Put) -> None:
+    for name in ("a", "b", "c", "it's %s"):
+        put(2, queue_name=name)
+    Queue.objects.create(name="b", paused=True)
+    Queue.objects.create(name="c", paused=False)
+    Queue.objects.create(name="c", paused=True, backend="theirs")
+    assert sorted(broker.ready_queues()) == ["a", "b", "c", "it's %s"]
+    assert sorted(broker.ready_queues(paused=False)) == ["a", "c", "it's %s"]
+    assert sorted(broker.ready_queues(among=["b", "c", "it's %s", "none"])) == ["b", "c", "it's %s"]
+    assert broker.ready_queues(among=["b", "c"], paused=False) == ["c"]
+    assert broker.ready_queues(among=["none"]) == []
+
+
+def test_very_many_queues_may_be_ready(broker: Any) -> None:
+    names = [f"queue {number:04}" for number in range(1_200)]
+    broker.enqueue([make_spec(queue_name=name) for number, name in enumerate(names) for _ in range(1 + number % 3)])
+    assert sorted(broker.ready_queues()) == names
+    assert sorted(broker.ready_queues(among=names[::5])) == names[::5]
+    with CaptureQueriesContext(connection) as asked:
+        assert sorted(broker.ready_queues(paused=False)) == names
+    assert len(asked) <= 25
+
+
 # finish
 
 
@@ -219,7 +245,7 @@ def test_a_success_moves_to_the_history(broker: Any, put: Put) -> None:
 def test_a_failure_keeps_its_error(broker: Any, put: Put) -> None:
     put()
     jobs = broker.claim("w1", "default", 1)
-    broker.finish("w1", make_outcomes(jobs, "FAILED", error=error(), failed=True, reason="It's over"))
+    broker.finish("w1", make_outcomes(jobs, "FAILED", error=error(), ending=Ending.ERROR, reason="It's over"))
     row = Result.objects.get()
     assert (row.status, row.failures, row.losses, row.return_value) == ("FAILED", 1, 0, None)
     assert (row.errors, row.reason) == ([ERROR | {"attempt": 1}], "It's over")
@@ -240,7 +266,7 @@ def test_a_retry_now_is_ready_again(broker: Any, put: Put) -> None:
     (spec,) = put()
     (first,) = broker.claim("w1", "default", 1)
     began_at = Job.objects.get().started_at
-    recorded = broker.finish("w1", make_outcomes([first], "READY", error=error(), failed=True, reason="again"))
+    recorded = broker.finish("w1", make_outcomes([first], "READY", error=error(), ending=Ending.ERROR, reason="again"))
     assert (recorded.finished, recorded.retried) == (frozenset(), {spec.id})
     row = Job.objects.get()
     assert (row.status, row.attempt, row.failures, row.losses) == ("READY", 1, 1, 0)
@@ -256,7 +282,7 @@ def test_a_retry_now_is_ready_again(broker: Any, put: Put) -> None:
 def test_a_retry_later_is_scheduled_from_its_end(broker: Any, put: Put) -> None:
     put()
     (outcome,) = make_outcomes(
-        broker.claim("w1", "default", 1), "SCHEDULED", error=error(), failed=True, retry_in=90.5
+        broker.claim("w1", "default", 1), "SCHEDULED", error=error(), ending=Ending.ERROR, retry_in=90.5
     )
     broker.finish("w1", [outcome])
     row = Job.objects.get()
@@ -268,20 +294,20 @@ def test_a_retry_later_is_scheduled_from_its_end(broker: Any, put: Put) -> None:
 
 def test_a_loss_is_counted_apart(broker: Any, put: Put) -> None:
     put()
-    broker.finish("w1", make_outcomes(broker.claim("w1", "default", 1), "READY", error=error(), lost=True))
+    broker.finish("w1", make_outcomes(broker.claim("w1", "default", 1), "READY", error=error(), ending=Ending.LOST))
     (job,) = broker.claim("w1", "default", 1)
     assert (job.attempt, job.failures, job.losses) == (2, 0, 1)
-    broker.finish("w1", make_outcomes([job], "FAILED", error=error(2), lost=True))
+    broker.finish("w1", make_outcomes([job], "FAILED", error=error(2), ending=Ending.LOST))
     row = Result.objects.get()
     assert (row.attempt, row.failures, row.losses, len(row.errors)) == (2, 0, 2, 2)
 
 
-@pytest.mark.parametrize(("status", "lost"), [("READY", True), ("FAILED", False)])
-def test_a_run_is_recorded_over_errors_that_are_damaged(broker: Any, put: Put, status: str, lost: bool) -> None:
+@pytest.mark.parametrize(("status", "ending"), [("READY", Ending.LOST), ("FAILED", Ending.ERROR)])
+def test_a_run_is_recorded_over_errors_that_are_damaged(broker: Any, put: Put, status: str, ending: Ending) -> None:
     (spec,) = put()
     Job.objects.update(errors={"damaged": True})
     jobs = broker.claim("w1", "default", 1)
-    recorded = broker.finish("w1", make_outcomes(jobs, status, error=error(), lost=lost, failed=not lost))
+    recorded = broker.finish("w1", make_outcomes(jobs, status, error=error(), ending=ending))
     assert spec.id in recorded
 
 
@@ -297,7 +323,7 @@ def test_the_history_begins_with_the_first_attempt(broker: Any, put: Put) -> Non
     put()
     (first,) = broker.claim("w1", "default", 1)
     began_at = Job.objects.get().started_at
-    broker.finish("w1", make_outcomes([first], "READY", failed=True))
+    broker.finish("w1", make_outcomes([first], "READY", ending=Ending.ERROR))
     (outcome,) = make_outcomes(broker.claim("w1", "default", 1), "SUCCESSFUL")
     broker.finish("w1", [outcome])
     row = Result.objects.get()
@@ -311,10 +337,10 @@ def test_a_batch_of_every_kind_at_once(broker: Any, put: Put) -> None:
     recorded = broker.finish(
         "w1",
         [
-            *make_outcomes(later, "SCHEDULED", retry_in=60, failed=True, error=error()),
+            *make_outcomes(later, "SCHEDULED", retry_in=60, ending=Ending.ERROR, error=error()),
             *make_outcomes(done, "SUCCESSFUL", return_value="1"),
-            *make_outcomes(again, "READY", lost=True, error=error()),
-            *make_outcomes(failed, "FAILED", failed=True, error=error()),
+            *make_outcomes(again, "READY", ending=Ending.LOST, error=error()),
+            *make_outcomes(failed, "FAILED", ending=Ending.ERROR, error=error()),
         ],
     )
     assert recorded.finished == {*ids(done), *ids(failed)}
@@ -379,7 +405,7 @@ def test_what_is_not_the_workers_any_more_is_left_alone(broker: Any, put: Put, s
         Job.objects.filter(id=specs[0].id).delete()
     change = {"an earlier attempt": -1, "a later attempt": 1}.get(wrong, 0)
     before = list(Job.objects.filter(id=specs[0].id).values())
-    outcomes = make_outcomes(jobs, status, error=error(), failed=True, retry_in=5)
+    outcomes = make_outcomes(jobs, status, error=error(), ending=Ending.ERROR, retry_in=5)
     stale = outcomes[0]._replace(attempt=outcomes[0].attempt + change)
     recorded = broker.finish("w2" if wrong == "another worker" else "w1", [stale])
     assert (recorded.finished, recorded.retried) == (frozenset(), frozenset())
@@ -392,7 +418,7 @@ def test_what_is_not_the_workers_any_more_is_left_alone(broker: Any, put: Put, s
 def test_a_worker_that_was_taken_for_dead_cannot_record_anything(broker: Any, put: Put) -> None:
     put()
     (slow,) = broker.claim("w1", "default", 1)
-    broker.finish("w1", make_outcomes([slow], "READY", lost=True))
+    broker.finish("w1", make_outcomes([slow], "READY", ending=Ending.LOST))
     (fast,) = broker.claim("w2", "default", 1)
     assert not broker.finish("w1", make_outcomes([slow], "SUCCESSFUL")).finished
     assert broker.finish("w2", make_outcomes([fast], "SUCCESSFUL", return_value='"fast"')).finished
@@ -443,10 +469,10 @@ def test_the_oldest_errors_make_room(settings: Any, broker: Any, put: Put) -> No
     bounded.enqueue([make_spec()])
     for number in range(1, 6):
         jobs = bounded.claim("w1", "default", 1)
-        bounded.finish("w1", make_outcomes(jobs, "READY", error=error(number), failed=True))
+        bounded.finish("w1", make_outcomes(jobs, "READY", error=error(number), ending=Ending.ERROR))
     assert [entry["attempt"] for entry in Job.objects.get().errors] == [3, 4, 5]
     jobs = bounded.claim("w1", "default", 1)
-    bounded.finish("w1", make_outcomes(jobs, "FAILED", error=error(6), failed=True))
+    bounded.finish("w1", make_outcomes(jobs, "FAILED", error=error(6), ending=Ending.ERROR))
     row = Result.objects.get()
     assert [entry["attempt"] for entry in row.errors] == [4, 5, 6]
     assert (row.attempt, row.failures) == (6, 6)
@@ -454,7 +480,7 @@ def test_the_oldest_errors_make_room(settings: Any, broker: Any, put: Put) -> No
 
 def test_an_end_without_an_error_keeps_the_earlier_ones(broker: Any, put: Put) -> None:
     put()
-    broker.finish("w1", make_outcomes(broker.claim("w1", "default", 1), "READY", error=error(), failed=True))
+    broker.finish("w1", make_outcomes(broker.claim("w1", "default", 1), "READY", error=error(), ending=Ending.ERROR))
     broker.finish("w1", make_outcomes(broker.claim("w1", "default", 1), "SUCCESSFUL"))
     assert [entry["attempt"] for entry in Result.objects.get().errors] == [1]
 
@@ -477,7 +503,7 @@ def test_release_of_a_later_attempt_keeps_the_first_start(broker: Any, put: Put)
     put()
     (first,) = broker.claim("w1", "default", 1)
     began_at = Job.objects.get().started_at
-    broker.finish("w1", make_outcomes([first], "READY", failed=True))
+    broker.finish("w1", make_outcomes([first], "READY", ending=Ending.ERROR))
     broker.release("w1", broker.claim("w1", "default", 1))
     row = Job.objects.get()
     assert (row.attempt, row.failures, row.started_at) == (1, 1, began_at)
@@ -603,7 +629,9 @@ def test_many_can_be_cancelled_at_once(broker: Any, put: Put) -> None:
 def test_requeue_brings_a_result_back_under_its_id(broker: Any, put: Put) -> None:
     (spec,) = put(args='["é"]', kwargs='{"z": 1, "a": 2}', metadata='{"m": 1}', options='{"timeout": 3}', priority=7)
     jobs = broker.claim("w1", "default", 1)
-    broker.finish("w1", make_outcomes(jobs, "FAILED", error=error(), failed=True, lost=True, reason="over"))
+    broker.finish(
+        "w1", make_outcomes(jobs, "FAILED", error=error(), ending=Ending.LOST, is_refused=True, reason="over")
+    )
     assert broker.requeue([spec.id, uuid.uuid4()]) == {spec.id}
     assert not Result.objects.exists()
     row = Job.objects.get()
@@ -669,11 +697,45 @@ def test_a_backend_prunes_its_own_results(broker: Any, other: Any, put: Put) -> 
     assert Result.objects.count() == 2
 
 
+def test_what_another_backend_keeps_is_looked_at_once(broker: Any, other: Any, put: Put) -> None:
+    finished(broker, put, 30, "SUCCESSFUL", hours=3)
+    theirs = [make_spec() for _ in range(25)]
+    other.enqueue(theirs)
+    other.finish("w1", make_outcomes(other.claim("w1", "default", 25), "SUCCESSFUL"))
+    Result.objects.filter(backend="other").update(finished_at=timezone.now() - timedelta(hours=2))
+    # All that is kept ended at one moment, which is more than one look takes.
+    looks, position = [], None
+    for _ in range(5):
+        pruned = other.prune_next("SUCCESSFUL", 3_600, position, limit=10)
+        position = pruned.position
+        looks.append(pruned.deleted)
+    assert looks[0] == 0
+    assert sum(looks) == 25
+    assert Result.objects.filter(backend="default").count() == 30
+    assert not other.prune_next("SUCCESSFUL", 3_600, position, limit=10).is_full
+
+
 def test_results_can_be_deleted_by_their_ids(broker: Any, put: Put) -> None:
     first, second = finished(broker, put, 2, "FAILED", hours=1)
     assert broker.delete_results([first, uuid.uuid4()]) == 1
     assert ids(Result.objects.all()) == [second]
     assert broker.delete_results([]) == 0
+
+
+# Who holds what
+
+
+def test_holders_are_those_of_running_jobs(broker: Any, other: Any, put: Put) -> None:
+    put(6)
+    other.enqueue([make_spec()])
+    assert broker.holders() == []
+    for worker_id, number in (("w2", 2), ("w1", 3)):
+        broker.claim(worker_id, "default", number)
+    other.claim("theirs", "default", 1)
+    assert sorted(broker.holders()) == ["w1", "w2"]
+    assert other.holders() == ["theirs"]
+    broker.finish("w1", make_outcomes(broker.held_by("w1"), "SUCCESSFUL"))
+    assert broker.holders() == ["w2"]
 
 
 # Times
@@ -683,7 +745,7 @@ def test_results_can_be_deleted_by_their_ids(broker: Any, put: Put) -> None:
 def test_times_come_back_as_they_went_in(settings: Any, broker: Any, use_tz: bool) -> None:
     settings.USE_TZ = use_tz
     now = timezone.now()
-    spec = make_spec(run_after=now + timedelta(days=200), enqueued_at=now)
+    spec = make_spec(run_after=to_stored(to_aware(now) + timedelta(days=200)), enqueued_at=now)
     broker.enqueue([spec])
     assert Job.objects.get().run_after == spec.run_after
     assert abs(broker.next_due() - 200 * 86_400) < 60
@@ -691,7 +753,7 @@ def test_times_come_back_as_they_went_in(settings: Any, broker: Any, use_tz: boo
     (job,) = broker.claim("w1", "default", 1)
     assert (job.run_after, job.enqueued_at) == (spec.run_after, spec.enqueued_at)
     assert abs(Job.objects.get().started_at - now) < timedelta(seconds=60)
-    broker.finish("w1", make_outcomes([job], "READY", failed=True))
+    broker.finish("w1", make_outcomes([job], "READY", ending=Ending.ERROR))
     (job,) = broker.claim("w1", "default", 1)
     assert abs(job.started_at - now) < timedelta(seconds=60)
     (outcome,) = make_outcomes([job], "SUCCESSFUL")
@@ -803,8 +865,8 @@ def test_a_failure_knows_those_that_are_like_it(broker: Any, put: Put, text: str
     put(2)
     first, second = broker.claim("w1", "default", 2)
     entry = json.dumps(ERROR | {"group": text})
-    broker.finish("w1", make_outcomes([first], "FAILED", error=entry, failed=True))
-    broker.finish("w1", make_outcomes([second], "READY", error=entry, failed=True))
+    broker.finish("w1", make_outcomes([first], "FAILED", error=entry, ending=Ending.ERROR))
+    broker.finish("w1", make_outcomes([second], "READY", error=entry, ending=Ending.ERROR))
     assert Result.objects.get().error_group == text[:255]
     (second,) = broker.claim("w1", "default", 1)
     broker.finish("w1", make_outcomes([second], "SUCCESSFUL", return_value="1"))
@@ -814,6 +876,6 @@ def test_a_failure_knows_those_that_are_like_it(broker: Any, put: Put, text: str
 def test_a_failure_without_a_group_has_none(broker: Any, put: Put) -> None:
     put(2)
     first, second = broker.claim("w1", "default", 2)
-    broker.finish("w1", make_outcomes([first], "FAILED", error=error(), failed=True))
-    broker.finish("w1", make_outcomes([second], "FAILED", failed=True))
+    broker.finish("w1", make_outcomes([first], "FAILED", error=error(), ending=Ending.ERROR))
+    broker.finish("w1", make_outcomes([second], "FAILED", ending=Ending.ERROR))
     assert set(Result.objects.values_list("error_group", flat=True)) == {None}

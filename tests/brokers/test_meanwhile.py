@@ -19,7 +19,7 @@ def ask(sql: str = "SELECT 1") -> Any:
 @pytest.mark.only_on("postgresql")
 def test_it_is_done_once_for_each_statement_and_for_the_commit() -> None:
     broker, done = get_broker("default"), []
-    with broker.meanwhile(lambda: done.append(len(done))):
+    with broker.dialect.meanwhile(lambda: done.append(len(done))):
         with broker.transaction():
             # Not for BEGIN, which is sent before it.
             assert (ask("SELECT pg_sleep(0.01), 1"), len(done)) == ([("", 1)], 1)
@@ -32,7 +32,11 @@ def test_it_is_done_once_for_each_statement_and_for_the_commit() -> None:
 @pytest.mark.only_on("postgresql")
 def test_errors_come_through_and_the_connection_is_as_before() -> None:
     broker, done = get_broker("default"), []
-    with pytest.raises(DatabaseError, match="nowhere"), broker.meanwhile(lambda: done.append(1)), broker.transaction():
+    with (
+        pytest.raises(DatabaseError, match="nowhere"),
+        broker.dialect.meanwhile(lambda: done.append(1)),
+        broker.transaction(),
+    ):
         ask("SELECT * FROM nowhere")
     # For the rollback too.
     assert len(done) == 2
@@ -40,8 +44,8 @@ def test_errors_come_through_and_the_connection_is_as_before() -> None:
     assert len(done) == 2
 
 
-def test_whoever_relies_on_it_can_ask_whether_it_is_done() -> None:
+def test_callers_can_ask_whether_it_was_done() -> None:
     broker, done = get_broker("default"), []
-    with broker.meanwhile(lambda: done.append(1)), broker.transaction():
+    with broker.dialect.meanwhile(lambda: done.append(1)), broker.transaction():
         assert ask() == [(1,)]
-    assert bool(done) == broker.has_meanwhile
+    assert bool(done) == broker.dialect.has_meanwhile

@@ -1,14 +1,18 @@
 """How the databases find what the hot statements ask for, among very many rows."""
 
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.utils import timezone
 
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import LogLines
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.models import Job
 
 from .conftest import make_outcomes
@@ -45,7 +49,7 @@ def statements(run: Callable[[Any], Any]) -> list[tuple[str, Any]]:
 def finish(status: str) -> Callable[[Any], Any]:
     def run(broker: Any) -> Any:
         jobs = broker.claim("w1", "queue-3", 50)
-        recorded = broker.finish("w1", make_outcomes(jobs, status, return_value="1", retry_in=5, failed=True))
+        recorded = broker.finish("w1", make_outcomes(jobs, status, return_value="1", retry_in=5, ending=Ending.ERROR))
         return recorded.finished or recorded.retried
 
     return run
@@ -54,6 +58,24 @@ def finish(status: str) -> Callable[[Any], Any]:
 def find_cancelled(broker: Any) -> Any:
     # Not one that is to be cancelled: to find that is what a worker asks every other second.
     return [broker.find_cancelled("w1", [job.id for job in broker.claim("w1", "queue-3", 50)])]
+
+
+def note_progress(broker: Any) -> Any:
+    jobs = broker.claim("w1", "queue-3", 50)
+    broker.note_progress("w1", {job.id: "{}" for job in jobs})
+    return jobs
+
+
+def is_recorded(broker: Any) -> Any:
+    return [broker.is_recorded("w0", outcome) for outcome in make_outcomes(broker.held_by("w0", limit=1), "FAILED")]
+
+
+def cancel(broker: Any) -> Any:
+    """Ask running jobs to stop, and let their worker record how they end; and cancel some that wait."""
+    jobs = broker.claim("w1", "queue-3", 50)
+    cancelled = broker.cancel([*JOBS, *(job.id for job in jobs)])
+    recorded = broker.finish("w1", make_outcomes(jobs, "READY"))
+    return cancelled.done and len(recorded.cancelled) == len(jobs)
 
 
 def claim_behind(broker: Any) -> Any:
@@ -85,11 +107,32 @@ HOT: dict[str, Callable[[Any], Any]] = {
     "promote": lambda broker: broker.promote(),
     "next_due": lambda broker: broker.next_due(),
     "ready_queues": lambda broker: broker.ready_queues(),
+    "ready_queues but for paused ones": lambda broker: broker.ready_queues(paused=False),
+    "ready_queues among some": lambda broker: broker.ready_queues(among=["queue-3", "queue-4"], paused=False),
     "prune": lambda broker: broker.prune(["SUCCESSFUL", "FAILED"], 3_600),
+    "prune_next": lambda broker: broker.prune_next("SUCCESSFUL", 3_600, timezone.now() - timedelta(days=1)),
     "finish": finish("SUCCESSFUL"),
     "hand back": finish("SCHEDULED"),
     "find_cancelled": find_cancelled,
+    "held_by": lambda broker: broker.held_by("w0", limit=500),
+    "held_by but some": lambda broker: broker.held_by("w0", limit=500, but=[str(uuid.uuid4()) for _ in range(500)]),
+    "holders": lambda broker: broker.holders(),
+    "note_progress": note_progress,
+    "is_recorded": is_recorded,
     "release": lambda broker: broker.release("w1", broker.claim("w1", "queue-3", 50)),
+}
+
+
+# Of every status.
+JOBS = [f"00000000-0000-7000-8000-{number:012x}" for number in range(1_000, 1_050)]
+RESULTS = [job_id.replace("7000", "7001") for job_id in JOBS]
+BY_KEYS: dict[str, Callable[[Any], Any]] = {
+    "note_logs": note_logs,
+    "cancel": cancel,
+    "run_now": lambda broker: broker.run_now(JOBS),
+    "move": lambda broker: broker.move(JOBS, {"queue_name": "other", "priority": 1}),
+    "requeue": lambda broker: broker.requeue(RESULTS),
+    "delete_results": lambda broker: broker.delete_results(RESULTS),
 }
 
 
@@ -111,10 +154,11 @@ def test_hot_statements_neither_scan_nor_sort(crowd: None, name: str) -> None:
     assert {sql: said for sql, said in found.items() if said} == {}
 
 
-def test_what_is_logged_is_written_and_forgotten_by_keys(crowd: None) -> None:
+@pytest.mark.parametrize("name", BY_KEYS)
+def test_what_is_known_by_its_key_is_found_by_it(crowd: None, name: str) -> None:
     """A few rows may be sorted, to be locked in the order of their keys."""
-    found = {sql: complaints(sql, params) for sql, params in statements(note_logs)}
-    assert len(found) > 3
+    found = {sql: complaints(sql, params) for sql, params in statements(BY_KEYS[name])}
+    assert found
     assert [sql for sql, said in found.items() if any("scan" in each.lower() for each in said)] == []
 
 

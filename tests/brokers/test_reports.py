@@ -1,4 +1,4 @@
-"""What running jobs say of themselves, whatever the database."""
+"""What running jobs report about themselves, on every database."""
 
 import json
 from typing import Any

@@ -29,10 +29,12 @@ from hypothesis.stateful import (
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import ClaimedJob, Outcome
 from django_tasks_q.control import queues
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.models import Job, Queue, Result, Worker
+from django_tasks_q.services import rescuer as rescuing
 from django_tasks_q.services.registry import Identity, Load, Registry
 from django_tasks_q.services.rescuer import Rescuer
-from django_tasks_q.worker.recorder import Recorder
+from django_tasks_q.worker.recording.recorder import Recorder
 from tests.services import is_required
 from tests.waiting import LIMIT
 
@@ -48,14 +50,14 @@ LOAD = Load(0, 0, 0)
 ERROR = '{"exception": "builtins.ValueError", "traceback": "", "kind": "error"}'
 # How a run ends, as workers report it.
 KINDS: dict[str, dict[str, Any]] = {
-    "success": {"status": "SUCCESSFUL", "return_value": "[1]"},
-    "failure": {"status": "FAILED", "failed": True, "error": ERROR},
-    "retry": {"status": "READY", "failed": True, "error": ERROR},
-    "retry soon": {"status": "SCHEDULED", "failed": True, "error": ERROR, "retry_in": 0.001},
-    "retry later": {"status": "SCHEDULED", "failed": True, "error": ERROR, "retry_in": 9e6},
-    "loss": {"status": "READY", "lost": True, "error": ERROR},
-    "last loss": {"status": "FAILED", "lost": True, "error": ERROR},
-    "stop": {"status": "READY", "charged": False},
+    "success": {"ending": Ending.SUCCESS, "status": "SUCCESSFUL", "return_value": "[1]"},
+    "failure": {"ending": Ending.ERROR, "status": "FAILED", "error": ERROR},
+    "retry": {"ending": Ending.ERROR, "status": "READY", "error": ERROR},
+    "retry soon": {"ending": Ending.TIMEOUT, "status": "SCHEDULED", "error": ERROR, "retry_in": 0.001},
+    "retry later": {"ending": Ending.ERROR, "status": "SCHEDULED", "error": ERROR, "retry_in": 9e6},
+    "loss": {"ending": Ending.LOST, "status": "READY", "error": ERROR},
+    "last loss": {"ending": Ending.OUT_OF_MEMORY, "status": "FAILED", "error": ERROR},
+    "stop": {"ending": Ending.STOPPED, "status": "READY"},
 }
 QUEUES = ["a", "it's"]
 sessions = st.integers(0, SESSIONS - 1)
@@ -93,7 +95,7 @@ class Verbs(RuleBasedStateMachine):
         self.pending: dict[str, Entry | None] = {}
         self.paused: set[str] = set()
         self.in_transaction: Session | None = None
-        # All that was ever claimed, whatever has become of it, and by whom.
+        # All claims ever made, whatever happened to them, and by whom.
         self.copies: list[tuple[str, ClaimedJob]] = []
         self.start = timezone.now() - timedelta(hours=1)
         self.ticks = 0
@@ -131,7 +133,7 @@ class Verbs(RuleBasedStateMachine):
         return picked([job_id for job_id in known if job_id in fit or self._may_be_refused(session)], wanted)
 
     def _may_be_refused(self, session: Session) -> bool:
-        # MySQL keeps the lock of a single row that it has looked at in vain until the end of the transaction.
+        # MySQL keeps the lock of a single row that did not match until the end of the transaction.
         return database.DATABASE != "mysql" or session is not self.in_transaction
 
     def _is_free(self, session: Session, job_id: str) -> bool:
@@ -189,7 +191,8 @@ class Verbs(RuleBasedStateMachine):
     def claim(self, session: int, worker: int, queue: str, limit: int) -> None:
         chosen, worker_id = self._session(session), self.workers[worker].id
         jobs = chosen.run(self.broker.claim, worker_id, queue, limit)
-        expected = self._books(chosen).claim(worker_id, queue, limit)
+        # A worker that was presumed dead gets nothing.
+        expected = self._books(chosen).claim(worker_id, queue, limit) if self.workers[worker].is_alive else []
         found = [(job.id, job.priority, job.attempt, job.failures, job.losses) for job in jobs]
         assert found == [(job.id, job.priority, job.attempt, job.failures, job.losses) for job in expected]
         self.copies += [(worker_id, job) for job in jobs]
@@ -317,24 +320,50 @@ class Verbs(RuleBasedStateMachine):
     @precondition(_is_closed)
     @rule(session=sessions, worker=workers)
     def rescue(self, session: int, worker: int) -> None:
-        """Of the others who are silent, and of those who have claimed after they were taken for dead."""
-        chosen, told, own = self._session(session), set[str](), self.workers[worker]
-        rescuer = Rescuer(self.broker, own.registry, lambda job, outcome: told.add(job.id))
-        chosen.run(rescuer.run)
+        """Of the others who are silent, and of those who were presumed dead before."""
+        chosen, own = self._session(session), self.workers[worker]
+        rescuer = Rescuer(self.broker, own.registry)
+        chosen.run(self._rescue_all, rescuer)
+        told = {job.id for job, _ in rescuer.take_rescued()}
         for other in self.workers:
             other.is_alive = other.is_alive and (other is own or not other.is_silent)
         alive = {other.id for other in self.workers if other.is_alive}
         holders = {entry.worker for entry in self._books(chosen).all() if entry.status == "RUNNING"}
         assert told == self._books(chosen).rescue(holders - alive)
 
+    def _rescue_all(self, rescuer: Rescuer) -> None:
+        """Let it run until it has nothing more to do, as a worker does."""
+        for _ in range(60):
+            everybody_lives = not rescuer.liveness.find_dead(but=rescuer.registry.worker_id)
+            rescuer.sweep_soon()
+            rescuer.run()
+            if everybody_lives and not rescuer.is_busy:
+                return
+        raise AssertionError("The rescue does not come to an end.")
+
+    @precondition(lambda self: self._is_closed() and self._has_copies())
+    @rule(session=sessions, wanted=some)
+    def note_begun(self, session: int, wanted: set[int]) -> None:
+        chosen = self._session(session)
+        copies = self._copies(chosen, wanted, fresh=True)
+        if not copies:
+            return
+        worker_id = copies[0][0]
+        jobs = [job for holder, job in copies if holder == worker_id]
+        noted = chosen.run(self.broker.note_begun, worker_id, jobs)
+        if worker_id in {worker.id for worker in self.workers if worker.is_alive}:
+            standing = [job.id for job in jobs if stands(self._books(chosen).entries[job.id], worker_id, job)]
+            assert noted == self._books(chosen).note_begun(worker_id, standing)
+        else:
+            assert noted == set()
+
     @precondition(_is_closed)
     @rule(session=sessions, worker=workers)
     def beat(self, session: int, worker: int) -> None:
-        """Whoever learns that it was taken for dead lets go of what it holds, and begins under another id."""
+        """A worker that finds that it was presumed dead drops what it holds, and starts over under another id."""
         chosen, beating = self._session(session), self.workers[worker]
         assert chosen.run(beating.registry.beat, LOAD, idle=False) == beating.is_alive
         if not beating.is_alive:
-            self._books(chosen).give_back(beating.id)
             recorder = Recorder(self.broker, beating.registry, lambda job, error: None, lambda job, outcome: None)
             chosen.run(recorder.start_over)
             beating.is_alive = True
@@ -387,7 +416,7 @@ def is_of(entry: Entry, worker: str, attempt: int) -> bool:
 
 
 def stands(entry: Entry | None, worker: str, job: ClaimedJob) -> bool:
-    """Say whether this claim of a job is the last one, and goes on."""
+    """Return whether this claim of a job is the last one, and goes on."""
     return entry is not None and entry.status == "RUNNING" and is_of(entry, worker, job.attempt)
 
 
@@ -397,7 +426,9 @@ def picked(items: Sequence[Any], wanted: set[int]) -> list[Any]:
 
 
 @pytest.fixture
-def machine(transactional_db: None, settings: Any) -> Iterator[type[Verbs]]:
+def machine(transactional_db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Verbs]]:
+    # Nor has anybody a second to wait for those who are silent.
+    monkeypatch.setattr(rescuing, "CERTAIN", 0.0)
     # Nobody beats here: for dead is taken who falls silent for an hour, not who takes long.
     settings.TASKS = {"default": settings.TASKS["default"] | {"OPTIONS": {"rescue_after": 900}}}
     Verbs.broker = get_broker("default")

@@ -25,7 +25,7 @@ RUN = "([include, exclude]) => axe.run({include, exclude}, {resultTypes: ['viola
 
 @cache
 def axe_script() -> str:
-    """Return the script, fetched once and kept in the user's cache. Raise MissingService where npm cannot bring it."""
+    """Return the script, fetched once and kept in the user's cache. Raise MissingService if npm cannot bring it."""
     kept = CACHE / f"{PACKAGE}.js"
     if not kept.exists():
         CACHE.mkdir(parents=True, exist_ok=True)

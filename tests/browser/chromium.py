@@ -19,7 +19,7 @@ PHONE = {"width": 390, "height": 844}
 
 
 def find_chromium() -> str | None:
-    """Return the path of Chromium, or None where there is none; CHROMIUM names another one."""
+    """Return the path of Chromium, or None if there is none; CHROMIUM names another one."""
     return shutil.which(os.environ.get("CHROMIUM", "chromium"))
 
 

@@ -1,4 +1,4 @@
-"""The admin's pages as a browser sees them, with a worker beside."""
+"""The admin's pages as a browser sees them, with a running worker."""
 
 from typing import Any
 

@@ -42,7 +42,7 @@ def test_it_is_accessible_and_nobody_complains(
     page.goto(HOME)
     expect(page.locator(".tasksq-chart svg")).to_have_count(4)
     accessible(page, "#content")
-    page.get_by_text("The charts as a table").click()
+    page.get_by_text("Charts as a table").click()
     accessible(page, "#content")
 
 
@@ -55,7 +55,7 @@ def test_no_part_is_wider_than_a_phone(busy: None, open_page: Any, superuser: Us
 def test_it_refreshes_itself_and_keeps_what_the_reader_has_done(busy: None, page: Page) -> None:
     page.goto(HOME)
     expect(page.get_by_text("No worker listens to the queue “mail”")).to_be_visible()
-    page.get_by_text("The charts as a table").click()
+    page.get_by_text("Charts as a table").click()
     page.get_by_role("link", name="mail", exact=True).first.focus()
     page.evaluate("window.scrollTo(0, 300)")
     page.evaluate("window.isTheSamePage = true")
@@ -75,8 +75,8 @@ def test_it_can_be_stopped_and_started(busy: None, page: Page) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(6_500)
     assert asked == []
-    page.get_by_role("button", name="Refresh again").click()
-    expect(page.get_by_text("jobs that are ready: 7.")).to_be_visible()
+    page.get_by_role("button", name="Resume refreshing").click()
+    expect(page.get_by_text("ready jobs: 7.")).to_be_visible()
 
 
 def test_it_says_so_where_the_server_does_not_answer(busy: None, page: Page) -> None:
@@ -87,7 +87,7 @@ def test_it_says_so_where_the_server_does_not_answer(busy: None, page: Page) -> 
         route.fulfill(status=200, body="<p>Maintenance</p>", content_type="text/html")
 
     page.route(f"**{HOME}", break_off)
-    expect(page.get_by_role("status")).to_contain_text("the server does not answer")
+    expect(page.get_by_role("status")).to_contain_text("the server does not respond")
     page.unroute(f"**{HOME}")
     expect(page.get_by_role("status")).to_have_text("")
 

@@ -13,7 +13,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from django_tasks_q import cron
-from django_tasks_q.admin import batches
+from django_tasks_q.admin.actions import steps as batches
 from django_tasks_q.control import jobs as control
 from django_tasks_q.control import queues, schedules
 from django_tasks_q.models import Job, JobLog, Result, Schedule, Worker
@@ -42,7 +42,7 @@ LINES = [[1_795_000_000.5, "INFO", "shop.orders", "A line that is long enough to
 
 @pytest.fixture
 def scene(transactional_db: None) -> None:
-    """Rows of every kind, of which each text is hostile."""
+    """Rows of every kind, with hostile text everywhere."""
     scenes.add_worker("web-1", memory=50_000_000)
     scenes.add_worker(EVIL[:60], queues=[EVIL], host=EVIL, silent_for=60)
     scenes.jobs(2, task=echo, args=[EVIL, {"key": EVIL}], queue_name=EVIL)
@@ -92,13 +92,13 @@ PAGES = {
     "failures": Kind(lambda: place("result", "failures"), EVIL),
     "tasks to enqueue": Kind(lambda: place("job", "enqueue"), "tests.tasks.boom"),
     "enqueue": Kind(lambda: place("job", "enqueue", query="?task=tests.tasks.boom"), "tests.tasks.boom"),
-    "edited retry": Kind(lambda: place("result", "edit", first(Result, status="FAILED")), "A new job is enqueued"),
+    "edited retry": Kind(lambda: place("result", "edit", first(Result, status="FAILED")), "This enqueues a new job"),
     "queues": Kind(lambda: place("queue"), EVIL),
     "workers": Kind(lambda: place("worker"), "web-1"),
     "worker": Kind(lambda: place("worker", "change", first(Worker, status="ONLINE")), EVIL[:60]),
     "schedules": Kind(lambda: place("schedule"), EVIL),
     "schedule": Kind(lambda: place("schedule", "change", first(Schedule)), "New_York"),
-    "new schedule": Kind(lambda: place("schedule", "add"), "Say when it runs"),
+    "new schedule": Kind(lambda: place("schedule", "add"), "Enter when it runs"),
 }  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def test_what_asks_and_goes_on_is_fit_for_everybody(
     for seen in "123":
         expect(page.locator("progress")).to_have_attribute("value", seen)
         assert fits(page)
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
     expect(page.locator(".messagelist")).to_be_visible()
     assert not Result.objects.filter(status="FAILED").exists()
 

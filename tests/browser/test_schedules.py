@@ -41,7 +41,7 @@ def some(transactional_db: None) -> None:
 def test_a_schedule_is_made_run_and_paused(worker: WorkerProcess, visit: Any) -> None:
     page: Page = visit("django_tasks_q_schedule_add")
     words = page.locator("[data-part=words]")
-    expect(words).to_contain_text("Say when it runs")
+    expect(words).to_contain_text("Enter when it runs")
     field(page, "name").fill("sums")
     field(page, "task_path").select_option("tests.tasks.add")
     field(page, "cron").fill("61 * * * *")

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from .history import COMMITTED, ROLLED_BACK, Call, History, Record, Run
-from .kinds import ATOMIC, DOOMED
+from .kinds import ATOMIC, CANCELLED, DOOMED, EFFECTLESS
+from .swarms import check_swarms
 
 __all__ = ["Case", "Violation", "check", "overlooks"]
 
-SUCCESSFUL, FAILED = "SUCCESSFUL", "FAILED"
+SUCCESSFUL, FAILED, UNDONE = "SUCCESSFUL", "FAILED", "CANCELLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,20 @@ class Violation:
 
 @dataclass(slots=True)
 class Case:
-    """All that is known of one key. call: None where no producer knows it."""
+    """All that is known of one key. call: None if no producer knows it."""
 
     key: str
     call: Call | None = None
     # How many of its runs may be missing from its count.
     forgiven: int = 0
+    # Whether somebody may have cancelled it.
+    is_cancelled: bool = False
     records: list[Record] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
 
     @property
     def result(self) -> Record | None:
-        """The one record, where there is one and it is final."""
+        """The one record, if there is one and it is final."""
         return self.records[0] if len(self.records) == 1 and not self.records[0].live else None
 
 
@@ -55,14 +58,15 @@ def check(history: History) -> list[Violation]:
         cases[run.key].runs.append(run)
     found = []
     for key in sorted(cases):
-        case = replace(cases[key], key=key, forgiven=history.forgiven(cases[key].runs))
+        forgiven = history.forgiven(cases[key].runs)
+        case = replace(cases[key], key=key, forgiven=forgiven, is_cancelled=key in history.cancelled)
         found += [Violation(kind, key, text) for kind, promise in PROMISES.items() for text in promise(case)]
-    return found
+    return found + [Violation(*broken) for broken in check_swarms(history)]
 
 
 def overlooks(history: History) -> list[str]:
     """Return the mistakes that the checker would not have found in this history, had they been made; [] is good."""
-    done = [record for record in history.records if record.status == SUCCESSFUL and history.calls.get(record.key)]
+    done = [record for record in history.records if record.status == SUCCESSFUL and record.key in history.calls]
     if not done:
         return []
     one = done[len(done) // 2]
@@ -117,6 +121,8 @@ def _is_undone(case: Case) -> Iterator[str]:
 def _ends_as_allowed(case: Case) -> Iterator[str]:
     if case.call and (result := case.result):
         meant = FAILED if case.call.task in DOOMED else SUCCESSFUL
+        if result.status == UNDONE and case.is_cancelled and case.call.task in CANCELLED:
+            return
         if result.status != meant or (meant == FAILED and not result.error.endswith(".Doomed")):
             yield f"it is {result.status} with the error {result.error or 'none'!r}, and was to be {meant}"
 
@@ -129,7 +135,7 @@ def _has_effects(case: Case) -> Iterator[str]:
         meant = int(result.status == SUCCESSFUL)
         if len(case.runs) != meant:
             yield f"it is atomic and {result.status}: {len(case.runs)} effects, and not {meant}"
-    elif not case.runs:
+    elif not case.runs and case.call.task not in EFFECTLESS and result.status != UNDONE:
         yield f"it is {result.status} without an effect"
 
 
@@ -152,12 +158,20 @@ def _adds_up(case: Case) -> Iterator[str]:
     if (result := case.result) is None:
         return
     ended = result.failures + result.losses + (result.status == SUCCESSFUL)
+    # What was cancelled may have run, or not.
+    if result.status == UNDONE and result.attempt == ended + 1:
+        ended += 1
     if result.attempt != ended:
         yield f"attempt {result.attempt} of {result.failures} failures, {result.losses} losses, {result.status}"
     if len(case.runs) > result.attempt + case.forgiven:
         yield f"{len(case.runs)} effects of {result.attempt} attempts"
     if len({run.run for run in case.runs}) != len(case.runs):
         yield "one run has left its effect twice"
+
+
+def _is_intact(case: Case) -> Iterator[str]:
+    if any(record.is_damaged for record in case.records):
+        yield "it has returned another text than was stored"
 
 
 def _count(items: Sequence[object], name: str) -> str:
@@ -174,4 +188,5 @@ PROMISES: dict[str, Callable[[Case], Iterator[str]]] = {
     "effects": _has_effects,
     "recorded by its own run": _is_recorded_by_its_run,
     "counted": _adds_up,
+    "intact": _is_intact,
 }

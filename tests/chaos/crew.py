@@ -3,7 +3,8 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,14 +13,21 @@ import psutil
 
 from ..benchmarks.processes import TOP, ProcessGroup, trees
 from ..waiting import wait_for
-from .kinds import WORKER
+from . import meters
+from .excuses import EVERYBODY, Ended, Excuses
+from .kinds import NOBODY, WORKER
+from .liveness import Stop
 
-__all__ = ["Crew", "Place", "Producers", "base_environment", "send"]
+__all__ = ["Crew", "Place", "Producers", "base_environment", "descendants", "send"]
 
 MARK = "CHAOS_RUN"
 # A deploy lets running jobs finish for so long (s), some of which take longer.
 SHUTDOWN_TIMEOUT = 1.5
 LONGEST_END = 60.0
+# Between two looks at who has ended.
+LATE = 1.0
+# From when on one is killed that was asked to end, so that the run goes on.
+LONGEST_LEAVING = 45.0
 # How a worker may end that was asked to. Before it has come up the signal itself ends it; and where the database is
 # away for long it leaves its jobs to the others.
 LEAVING = frozenset({0, 1, -signal.SIGTERM})
@@ -43,6 +51,9 @@ class Place:
     leaving: bool = False
     # Whether it lacks a task.
     is_ignorant: bool = False
+    concurrency: int = 2
+    # When it was asked to end.
+    asked_at: float = 0.0
 
     @property
     def name(self) -> str:
@@ -58,9 +69,17 @@ class Place:
         return self.worker is not None and self.worker.exit_codes() == [None]
 
     def has_come_up(self) -> bool:
-        """Say whether it has ever been ready."""
+        """Return whether it has ever been ready."""
         said = self.worker.log.read_text(errors="replace").splitlines() if self.worker else []
         return any(f"Worker {self.name}-" in line and "is ready" in line for line in said)
+
+    def ask_to_leave(self, **once: str) -> None:
+        """once: the environment of the next one."""
+        self.leaving, self.once = True, once
+        # A second one would say: now.
+        if self.is_alive and not self.asked_at:
+            self.asked_at = time.time()
+            send([psutil.Process(self.pid)], signal.SIGTERM)
 
     def family(self) -> list[psutil.Process]:
         """Return its processes, the supervisor first."""
@@ -79,17 +98,50 @@ class Crew:
         self.tell = tell
         self.started = 0
         self.allowed = LEAVING
+        self.excuses = Excuses()
+        # Whether workers count what they send.
+        self.is_metered = False
+        self.stops: list[Stop] = []
+        self._looked_at = 0.0
 
     def replace_the_dead(self) -> None:
+        now = time.time()
+        if self._looked_at and now - self._looked_at > LATE:
+            # We may have seen late that one has ended.
+            why = "nobody looked who has ended"
+            self.excuses.note(EVERYBODY, why, now - self._looked_at, what={"stop"}, since=self._looked_at)
+        self._looked_at = now
         for place in self.places:
             if not place.is_alive:
                 self._bury(place)
                 self._start(place)
+            elif place.asked_at and time.time() - place.asked_at > LONGEST_LEAVING:
+                self._give_up(place)
+
+    def _give_up(self, place: Place) -> None:
+        """Kill one that does not end, so that the run goes on."""
+        self.tell("does not end", f"{place.name}, {LONGEST_LEAVING:.0f} s after SIGTERM")
+        self._note_stop(place, None)
+        place.doomed = True
+        self.excuses.gone(place.name, "given up")
+        send(place.family(), signal.SIGKILL)
+
+    def _note_stop(self, place: Place, ended: float | None) -> None:
+        if place.asked_at:
+            self.stops.append(
+                Stop(worker=place.name, at=place.asked_at, ended=ended, until=time.time(), allowed=SHUTDOWN_TIMEOUT)
+            )
+        place.asked_at = 0.0
 
     def _bury(self, place: Place) -> None:
         if place.worker is None:
             return
         (code,) = place.worker.exit_codes()
+        if not place.doomed:
+            self._note_stop(place, time.time())
+            # Where it could not reach the database, its jobs wait for their rescue.
+            if code:
+                self.excuses.gone(place.name, f"ended with {code}")
         allowed = self.allowed if place.has_come_up() else LEAVING
         if not place.doomed and not (place.leaving and code in allowed):
             self.tell("ended by itself", f"{place.name} with exit code {code}, see {place.worker.log.name}")
@@ -97,11 +149,14 @@ class Crew:
     def _start(self, place: Place) -> None:
         place.generation += 1
         place.doomed = place.leaving = False
+        place.asked_at = 0.0
         given, place.once = place.once, {}
         place.is_ignorant = bool(given)
         command = [*place.prefix, sys.executable, "-m", "django", "taskworker", "--name", place.name]
-        command += ["--concurrency", "2", "--shutdown-timeout", str(SHUTDOWN_TIMEOUT)]
-        environment = {**self.environment, **place.environment, **given, WORKER: place.name}
+        command += ["--concurrency", str(place.concurrency), "--shutdown-timeout", str(SHUTDOWN_TIMEOUT)]
+        command += ["--exclude-queues", NOBODY]
+        metered = meters.environment(self.logs, place.name) if self.is_metered else {}
+        environment = {**self.environment, **place.environment, **metered, **given, WORKER: place.name}
         place.worker = ProcessGroup([command], environment, self.logs / f"worker-{place.number}.log")
         self.started += 1
 
@@ -110,27 +165,40 @@ class Crew:
         for place in self.places:
             place.once = {}
             if place.is_ignorant and place.is_alive:
-                place.leaving = True
-                send([psutil.Process(place.pid)], signal.SIGTERM)
+                self.dismiss(place)
+
+    def dismiss(self, place: Place, **once: str) -> None:
+        """Ask one to end, and forgive it what it stops. once: the environment of the next one."""
+        place.ask_to_leave(**once)
+        self.excuses.ended.append(Ended(place.name, time.time()))
 
     def stop(self) -> None:
         """Ask all to end, and say so where one does not, or leaves something behind."""
         self.allowed = frozenset({0})
         for place in self.places:
             if place.is_alive:
-                place.leaving = True
-                send([psutil.Process(place.pid)], signal.SIGCONT, signal.SIGTERM)
-        for place in self.places:
-            try:
-                wait_for(lambda place=place: not place.is_alive, f"{place.name} to end", timeout=LONGEST_END)  # type: ignore[misc]
-                self._bury(place)
-            except AssertionError as error:
-                self.tell("does not end", str(error))
+                send([psutil.Process(place.pid)], signal.SIGCONT)
+                place.ask_to_leave()
+        for place in self._ending():
+            self._bury(place)
         try:
             wait_for(lambda: not self.left(), "the last processes to end", timeout=LONGEST_END / 2)
         except AssertionError:
             self.tell("left behind", ", ".join(map(str, self.left())))
         self.destroy()
+
+    def _ending(self) -> Iterator[Place]:
+        """Yield each when it has ended, and say so of those that do not."""
+        left = [*self.places]
+        deadline = time.monotonic() + LONGEST_END
+        while left and time.monotonic() < deadline:
+            for place in [place for place in left if not place.is_alive]:
+                left.remove(place)
+                yield place
+            time.sleep(0.02)
+        for place in left:
+            self._note_stop(place, None)
+            self.tell("does not end", f"{place.name}, {LONGEST_END:.0f} s after SIGTERM")
 
     def destroy(self) -> None:
         for place in self.places:
@@ -154,7 +222,7 @@ class Crew:
 class Producers:
     """Processes that enqueue; each writes a journal."""
 
-    def __init__(self, environments: Sequence[dict[str, str]], logs: Path, seed: int, **options: float) -> None:
+    def __init__(self, environments: Sequence[dict[str, str]], logs: Path, seed: int, **options: float | str) -> None:
         self.journals = [logs / f"producer-{number}.jsonl" for number in range(len(environments))]
         self.groups = []
         for number, environment in enumerate(environments):
@@ -184,6 +252,12 @@ def base_environment(database: str, options: str, mutation: str = "") -> dict[st
         "CHAOS_OPTIONS": options,
         "CHAOS_MUTATION": mutation,
     }
+
+
+def descendants(process: psutil.Process) -> list[int]:
+    with suppress(psutil.NoSuchProcess):
+        return [child.pid for child in process.children(recursive=True)]
+    return []
 
 
 def send(processes: Iterable[psutil.Process], *numbers: signal.Signals) -> None:

@@ -8,12 +8,13 @@ from .errors import ChaosError
 
 __all__ = ["Disk"]
 
-SIZE = 1 << 30
+# Of which the system takes what is in use.
+SIZE = 6 << 30
 LEFT = 64 * 1_024
 
 
 class Disk:
-    """A file system of its own at a folder. Raise ChaosError where this machine does not let us mount one."""
+    """A file system of its own at a folder. Raise ChaosError if this machine does not let us mount one."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -16,7 +16,7 @@ from .crew import Crew, send
 from .errors import ChaosError
 from .faults import Scene
 from .injector import Injector, usable
-from .run import OPTIONS, TURN, Chaos, Outcome
+from .run import TURN, Chaos, Outcome
 from .servers import PostgreSQL
 
 __all__ = ["Failover"]
@@ -120,7 +120,12 @@ class Failover(Chaos):
 
     def _make_injector(self, pair: Pair, crew: Crew) -> Injector:
         scene = Scene(
-            random=self.random, server=pair, crew=crew, rescue_after=OPTIONS["rescue_after"], missing=self.missing
+            random=self.random,
+            server=pair,
+            crew=crew,
+            rescue_after=self.options["rescue_after"],
+            missing=self.missing,
+            excuses=self.excuses,
         )
         kinds, _ = usable(scene, self.plan.faults or BESIDE)
         return Injector(scene, kinds, self.plan.every * 2, self.tell)

@@ -2,29 +2,34 @@
 
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import ClassVar
 
 from ..notifiers.proxy import Proxy
-from .crew import Crew, Place, send
+from .crew import Crew, Place, descendants, send
 from .disks import Disk
+from .excuses import EVERYBODY, Excuses
 from .kinds import LACKING
 from .servers import Server
 
-__all__ = ["FAULTS", "Fault", "Later", "Scene"]
+__all__ = ["FAULTS", "NONE", "Fault", "Later", "Scene"]
 
+# Instead of the name of any.
+NONE = "none"
 # Seconds from now, and what is to be done then.
 Later = tuple[float, Callable[[], None]]
 # The longest beat of the rescuer: what is to be rescued has to be away for that much longer.
 RESCUER = 5.0
+# Seconds in which a worker that was away finds its way back.
+WAKING = 3.0
 
 
 @dataclass(slots=True, kw_only=True)
 class Scene:
-    """What faults work on. disk, proxy, clock: None where there is none, with the reason in `missing`."""
+    """What faults work on. disk, proxy, clock: None if there is none, with the reason in `missing`."""
 
     random: Random
     server: Server
@@ -34,6 +39,11 @@ class Scene:
     proxy: Proxy | None = None
     disk: Disk | None = None
     clock: Path | None = None
+    excuses: Excuses = field(default_factory=Excuses)
+
+    def behind_proxy(self) -> list[str]:
+        """Return the places whose workers come through the proxy: see Chaos.make_places."""
+        return [f"w{place.number}" for place in self.crew.places if place.number % 2]
 
     def worker(self) -> Place | None:
         """Choose one that is not being stopped."""
@@ -41,7 +51,7 @@ class Scene:
         return self.random.choice(alive) if alive else None
 
     def pause(self) -> float:
-        """Return seconds: half of the time short, half of the time long enough to be taken for dead."""
+        """Return seconds: half of the time short, half of the time long enough to be presumed dead."""
         if self.random.random() < 0.5:
             return self.random.uniform(0.2, self.rescue_after / 2)
         return self.rescue_after + self.random.uniform(1.0, RESCUER + 2.0)
@@ -85,6 +95,7 @@ class KillChild(OnWorker):
         if not children or (place.prefix and not place.has_come_up()):
             return None
         child = scene.random.choice(children)
+        scene.excuses.killed(place.name, [child.pid, *descendants(child)], "a child was killed")
         send([child], signal.SIGKILL)
         return f"{place.name}, process {child.pid}", []
 
@@ -92,6 +103,7 @@ class KillChild(OnWorker):
 class KillSupervisor(OnWorker):
     def hit(self, scene: Scene, place: Place) -> tuple[str, Sequence[Later]]:
         place.doomed = True
+        scene.excuses.gone(place.name, "killed")
         send(place.family()[:1], signal.SIGKILL)
         return place.name, []
 
@@ -102,6 +114,7 @@ class KillWorker(OnWorker):
     def hit(self, scene: Scene, place: Place) -> tuple[str, Sequence[Later]]:
         place.doomed = True
         family = place.family()
+        scene.excuses.gone(place.name, "killed")
         send(family, signal.SIGSTOP)
         send(family, signal.SIGKILL)
         return place.name, []
@@ -112,8 +125,9 @@ class StopSupervisor(OnWorker):
 
     def hit(self, scene: Scene, place: Place) -> tuple[str, Sequence[Later]]:
         supervisor, seconds = place.family()[:1], scene.pause()
+        goes_on = scene.excuses.until(place.name, "stopped", partial(send, supervisor, signal.SIGCONT), WAKING)
         send(supervisor, signal.SIGSTOP)
-        return f"{place.name} for {seconds:.1f} s", [(seconds, partial(send, supervisor, signal.SIGCONT))]
+        return f"{place.name} for {seconds:.1f} s", [(seconds, goes_on)]
 
 
 class StopChild(OnWorker):
@@ -122,9 +136,11 @@ class StopChild(OnWorker):
         if not children:
             return None
         child, seconds = scene.random.choice(children), scene.random.uniform(0.2, 6.0)
+        # What it has begun waits; its supervisor has no excuse.
+        goes_on = partial(send, [child], signal.SIGCONT)
         send([child], signal.SIGSTOP)
         return f"{place.name}, process {child.pid} for {seconds:.1f} s", [
-            (seconds, partial(send, [child], signal.SIGCONT))
+            (seconds, scene.excuses.until(place.name, "a child was stopped", goes_on, what={"hands", "probe", "stop"}))
         ]
 
 
@@ -140,7 +156,7 @@ class StopWorker(OnWorker):
         later = seconds + scene.random.uniform(0.0, 3.0)
         return f"{place.name} for {seconds:.1f} s, its supervisor for {later:.1f} s", [
             (seconds, partial(send, family[1:], signal.SIGCONT)),
-            (later, partial(send, family[:1], signal.SIGCONT)),
+            (later, scene.excuses.until(place.name, "stopped", partial(send, family[:1], signal.SIGCONT), WAKING)),
         ]
 
 
@@ -150,9 +166,8 @@ class Deploy(OnWorker):
     uncounted = True
 
     def hit(self, scene: Scene, place: Place) -> tuple[str, Sequence[Later]]:
-        place.leaving = True
         supervisor = place.family()[:1]
-        send(supervisor, signal.SIGTERM)
+        place.ask_to_leave()
         if scene.random.random() < 0.3:
             return f"{place.name}, in haste", [(0.5, partial(send, supervisor, signal.SIGTERM))]
         return place.name, []
@@ -164,9 +179,7 @@ class DeployIgnorant(OnWorker):
     uncounted = True
 
     def hit(self, scene: Scene, place: Place) -> tuple[str, Sequence[Later]]:
-        place.leaving = True
-        place.once = {LACKING: "1"}
-        send(place.family()[:1], signal.SIGTERM)
+        place.ask_to_leave(**{LACKING: "1"})
         return place.name, []
 
 
@@ -189,6 +202,7 @@ class EndSessions(Fault):
 
     def strike(self, scene: Scene) -> tuple[str, Sequence[Later]] | None:
         ended = scene.server.end_sessions(scene.random, scene.random.randint(1, 4))
+        scene.excuses.note(EVERYBODY, "sessions were ended", WAKING)
         return (f"{ended} sessions", []) if ended else None
 
 
@@ -200,6 +214,7 @@ class CrashSession(Fault):
     weight = 1
 
     def strike(self, scene: Scene) -> tuple[str, Sequence[Later]] | None:
+        scene.excuses.note(EVERYBODY, "a session has crashed", WAKING)
         return ("", []) if scene.server.crash_one(scene.random) else None
 
 
@@ -208,8 +223,9 @@ class Restart(Fault):
     weight = 1
 
     def strike(self, scene: Scene) -> tuple[str, Sequence[Later]]:
+        started = scene.excuses.until(EVERYBODY, "the server was restarted", scene.server.start, WAKING)
         scene.server.stop()
-        scene.server.start()
+        started()
         return "", []
 
 
@@ -219,9 +235,10 @@ class Crash(Fault):
     weight = 1
 
     def strike(self, scene: Scene) -> tuple[str, Sequence[Later]]:
+        started = scene.excuses.until(EVERYBODY, "the server has crashed", scene.server.start, WAKING)
         scene.server.stop(crash=True)
         away = scene.random.uniform(0, 3)
-        return f"for {away:.1f} s", [(away, scene.server.start)]
+        return f"for {away:.1f} s", [(away, started)]
 
 
 class Cut(Fault):
@@ -233,6 +250,8 @@ class Cut(Fault):
         proxy = scene.proxy
         assert proxy
         count = len(proxy.pairs)
+        for place in scene.behind_proxy():
+            scene.excuses.note(place, "cut off", WAKING)
         proxy.cut()
         proxy.restore()
         return f"{count} connections", []
@@ -250,8 +269,9 @@ class HalfOpen(Fault):
         assert scene.proxy
         scene.proxy.hold()
         seconds, goes_on = scene.pause(), scene.random.random() < 0.5
+        undo = scene.proxy.let_go if goes_on else partial(_renew, scene.proxy)
         return f"for {seconds:.1f} s, then {'on' if goes_on else 'cut'}", [
-            (seconds, scene.proxy.let_go if goes_on else partial(_renew, scene.proxy))
+            (seconds, scene.excuses.until(scene.behind_proxy(), "cut off", undo, scene.excuses.rescue))
         ]
 
 
@@ -270,7 +290,10 @@ class FillDisk(Fault):
         assert scene.disk
         scene.disk.fill()
         seconds = scene.random.uniform(1.0, 4.0)
-        return f"for {seconds:.1f} s", [(seconds, partial(_make_room, scene.disk, scene.server))]
+        make_room = partial(_make_room, scene.disk, scene.server)
+        return f"for {seconds:.1f} s", [
+            (seconds, scene.excuses.until(EVERYBODY, "the disk was full", make_room, WAKING))
+        ]
 
 
 def _renew(proxy: Proxy) -> None:

@@ -6,12 +6,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .excuses import Ended
 from .kinds import follower
 
-__all__ = ["COMMITTED", "ROLLED_BACK", "UNKNOWN", "Call", "Event", "History", "Record", "Run", "read_calls"]
+__all__ = [
+    "COMMITTED",
+    "ROLLED_BACK",
+    "UNKNOWN",
+    "Call",
+    "Event",
+    "History",
+    "Record",
+    "Run",
+    "Swarm",
+    "Tally",
+    "read_calls",
+]
 
 # Seconds: a strike is noted when it begins, and what it does to a run may come at its end.
 BEFORE = 15.0
+# Seconds in which the children of a worker notice that it has ended.
+AFTER = 10.0
 COMMITTED, ROLLED_BACK, UNKNOWN = "committed", "rolled back", "unknown"
 
 
@@ -60,6 +75,32 @@ class Record:
     run: str = ""
     # The exception of the last error.
     error: str = ""
+    # Whether a text that it has returned is another one than was made.
+    is_damaged: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swarm:
+    """Jobs of one task that were made together, in a transaction that leaves a mark of this name.
+
+    rest: the status that they have in the end: READY where nobody is to run them.
+    """
+
+    name: str
+    task: str
+    count: int
+    rest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """So many rows of a swarm are alike. adds_up: whether each attempt has ended in one way."""
+
+    name: str
+    status: str
+    live: bool
+    adds_up: bool
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +114,11 @@ class Event:
 
 @dataclass(slots=True, kw_only=True)
 class History:
-    """uncounted: the moments at which a run may have lost its place in the count of its job: see Fault."""
+    """uncounted: the moments at which a run may have lost its place in the count of its job: see Fault.
+
+    ended: the workers and children that have died with what they ran: where nobody knows that a run had begun, it is
+    charged to nobody. cancelled: the keys of jobs that somebody may have cancelled.
+    """
 
     calls: dict[str, Call] = field(default_factory=dict)
     runs: list[Run] = field(default_factory=list)
@@ -81,13 +126,27 @@ class History:
     marks: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
     uncounted: list[float] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    cancelled: set[str] = field(default_factory=set)
+    swarms: list[Swarm] = field(default_factory=list)
+    tallies: list[Tally] = field(default_factory=list)
 
     def forgiven(self, runs: Sequence[Run]) -> int:
         """Return how many of these runs of one job may be missing from its count."""
         if not runs:
             return 0
         first, last = min(run.at for run in runs), max(run.at for run in runs)
-        return sum(first - BEFORE <= moment <= last for moment in self.uncounted)
+        struck = sum(first - BEFORE <= moment <= last for moment in self.uncounted)
+        return struck + sum(self._has_died(run) for run in runs)
+
+    def _has_died(self, run: Run) -> bool:
+        """Return whether the process of a run may have ended before anybody knew that the run had begun."""
+        return any(
+            ended.worker == run.worker
+            and ended.pid in {0, run.pid}
+            and ended.at - BEFORE <= run.at <= ended.at + AFTER
+            for ended in self.ended
+        )
 
     def settled(self) -> dict[str, Call]:
         """Return the calls, with what the marks and the records tell of those whose fate is not known."""
@@ -114,10 +173,12 @@ def read_calls(journals: Sequence[Path]) -> dict[str, Call]:
     calls: dict[str, Call] = {}
     for path in journals:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        outcomes = {line["batch"]: line["outcome"] for line in lines if "outcome" in line}
+        outcomes = {line["batch"]: line for line in lines if "outcome" in line}
         for line in lines:
             if "calls" in line:
-                calls |= {call.key: call for call in _calls(line, outcomes.get(line["batch"], UNKNOWN))}
+                outcome = outcomes.get(line["batch"], {})
+                at = outcome.get("at", line["at"])
+                calls |= {call.key: call for call in _calls({**line, "at": at}, outcome.get("outcome", UNKNOWN))}
     return calls
 
 

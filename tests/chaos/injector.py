@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from .errors import ChaosError
-from .faults import FAULTS, Fault, Scene
+from .faults import FAULTS, NONE, Fault, Scene
 
 __all__ = ["Injector", "usable"]
 
@@ -16,7 +16,7 @@ def usable(scene: Scene, wanted: Iterable[str] = ()) -> tuple[dict[str, Fault], 
     """Return the kinds that can be done to this scene, and why the others cannot."""
     chosen: dict[str, Fault] = {}
     left_out = {}
-    for name in wanted or FAULTS:
+    for name in [] if [*wanted] == [NONE] else wanted or FAULTS:
         if name not in FAULTS:
             raise ChaosError(f'There is no fault "{name}". Known: {", ".join(FAULTS)}.')
         fault = FAULTS[name]
@@ -50,6 +50,10 @@ class Injector:
         if self.kinds and time.monotonic() >= self._next_at:
             self._next_at = time.monotonic() + self.scene.random.expovariate(1 / self.every)
             self._strike()
+
+    def rest(self) -> None:
+        """Undo what is due, and strike nothing."""
+        self._undo(time.monotonic())
 
     def finish(self) -> None:
         """Undo everything, now."""

@@ -49,7 +49,7 @@ class Host:
 
 
 class Network:
-    """A bridge with an address of its own. Raise ChaosError where this machine does not let us make one."""
+    """A bridge with an address of its own. Raise ChaosError if this machine does not let us make one."""
 
     def __init__(self, name: str, subnet: str) -> None:
         self.name = name

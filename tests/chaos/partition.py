@@ -1,4 +1,4 @@
-"""Several hosts: workers in network namespaces, one of which is cut off for longer than its silence is borne."""
+"""Several hosts: workers in network namespaces, one of them cut off for longer than `rescue_after`."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from .crew import Place
 from .faults import RESCUER, Fault, Later, Scene
 from .injector import Injector, usable
 from .networks import Host, Network
-from .run import OPTIONS, Chaos, Outcome
+from .run import Chaos, Outcome
 from .servers import SERVERS, Server
 
 __all__ = ["Partition"]
@@ -17,7 +17,7 @@ BESIDE = ("kill-child", "kill-supervisor", "kill-worker", "stop-supervisor", "st
 
 
 class CutOff(Fault):
-    """A host is cut off, most often until it is taken for dead, and comes back with all that it was doing."""
+    """A host is cut off, most often until it is presumed dead, and comes back with all that it was doing."""
 
     uncounted = True
     weight = 6
@@ -51,7 +51,12 @@ class Partition(Chaos):
         self.make_tables(server)
         crew = self.make_crew(self._places(network, server))
         scene = Scene(
-            random=self.random, server=server, crew=crew, rescue_after=OPTIONS["rescue_after"], missing=self.missing
+            random=self.random,
+            server=server,
+            crew=crew,
+            rescue_after=self.options["rescue_after"],
+            missing=self.missing,
+            excuses=self.excuses,
         )
         kinds, _ = usable(scene, self.plan.faults or BESIDE)
         injector = Injector(scene, {**kinds, "cut-off": CutOff(network)}, self.plan.every, self.tell)

@@ -1,4 +1,4 @@
-"""Several runs beside each other, each in a process of its own."""
+"""Several runs beside each other, each in a separate process."""
 
 import subprocess
 import sys

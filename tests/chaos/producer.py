@@ -9,7 +9,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,25 @@ from django.db import Error, connection, transaction
 from django_tasks_q import enqueue, enqueue_many
 
 from .history import COMMITTED, ROLLED_BACK, UNKNOWN
+from .kinds import ATOMIC
 from .models import Mark
 from .tasks import TASKS
+from .texts import ALPHABETS, payload_arguments, random_size
 
-__all__ = ["Journal", "Producer"]
+__all__ = ["LOADS", "Journal", "Producer"]
 
 # Shares of each task, of each way to enqueue, and of how long a job takes.
 SHARES = {
     "ordinary": 40, "atomic": 30, "flaky": 6, "flaky_atomic": 6, "doomed": 3, "doomed_atomic": 3, "chain": 6,
     "late": 6,
 }  # fmt: skip
+# What a load adds to them.
+LOADS = {
+    "payloads": {"payload": 6, "returning": 3},
+    "raising": {"raises": 4},
+    "deep": {"deep": 4},
+    "chatty": {"chatty": 3},
+}
 LONGEST_BULK = 40
 PAUSE_AFTER_ERROR = 0.2
 
@@ -48,13 +57,16 @@ class Journal:
 
 
 class Producer:
-    """slow: the share of jobs that take a second or more."""
+    """slow: the share of jobs that take a second or more. loads: of LOADS."""
 
-    def __init__(self, name: str, seed: int, journal: Journal, slow: float) -> None:
+    def __init__(self, name: str, seed: int, journal: Journal, slow: float, loads: Sequence[str] = ()) -> None:
         self.name = name
         self.random = random.Random(seed)
         self.journal = journal
         self.slow = slow
+        self.shares = SHARES.copy()
+        for load in loads:
+            self.shares |= LOADS[load]
         self.jobs = 0
 
     def produce(self, jobs: int, seconds: float) -> None:
@@ -113,7 +125,7 @@ class Producer:
         calls = []
         for _ in range(count):
             self.jobs += 1
-            task = self.random.choices([*SHARES], weights=[*SHARES.values()])[0]
+            task = self.random.choices([*self.shares], weights=[*self.shares.values()])[0]
             calls.append({"key": f"{self.name}-{self.jobs}", "task": task, "kept": kept})
         return calls
 
@@ -174,7 +186,17 @@ class Producer:
         return found.using(queue_name="mail") if chance < 0.4 else found
 
     def _arguments(self, call: dict[str, Any]) -> dict[str, Any]:
+        match call["task"]:
+            case "payload":
+                return payload_arguments(self.random, call["key"])
+            case "returning":
+                return {"size": random_size(self.random), "alphabet": self.random.choice([*ALPHABETS])}
+            case "raises" | "deep" | "chatty":
+                return {}
         chance = self.random.random()
+        if self.shares != SHARES and connection.vendor == "sqlite" and call["task"] in ATOMIC:
+            # It keeps everybody from writing, heartbeats included, and the next one may be luckier than they.
+            return {"seconds": self.random.uniform(0, 0.05)} if chance < 0.1 + self.slow else {}
         if chance < self.slow:
             return {"seconds": self.random.uniform(1, 2.5)}
         return {"seconds": self.random.uniform(0.02, 0.3)} if chance < 0.1 + self.slow else {}

@@ -14,7 +14,7 @@ from .checker import Violation
 from .history import COMMITTED, ROLLED_BACK, UNKNOWN, Event, History
 from .run import Outcome, Plan
 
-__all__ = ["figures", "show", "story"]
+__all__ = ["figures", "near", "show", "story"]
 
 # Of the offending jobs, and of the events near each.
 MOST_STORIES, MOST_EVENTS, NEAR = 5, 30, 10.0
@@ -46,6 +46,7 @@ def figures(plan: Plan, outcome: Outcome, violations: list[Violation]) -> dict[s
         **outcome.figures,
         "faults": sum(outcome.struck.values()),
         **{f"- {kind}": count for kind, count in sorted(outcome.struck.items())},
+        "troubles of the workers": len(outcome.troubles),
         **{f"- {kind}": f"left out: {reason}" for kind, reason in outcome.left_out.items()},
     }
 
@@ -101,6 +102,14 @@ def _log_lines(history: History, key: str, logs: Path) -> Iterator[str]:
         for line in path.read_text(errors="replace").splitlines():
             if any(job_id in line for job_id in ids):
                 yield f"  {path.name}: {line}"
+
+
+def near(outcome: Outcome) -> Iterator[str]:
+    """Yield what was done to the system around the first troubles of the workers."""
+    for trouble in outcome.troubles[:MOST_STORIES]:
+        yield f"\n{trouble}"
+        found = [event for event in outcome.history.events if abs(event.at - trouble.at) <= NEAR]
+        yield from (f"  {_event(event)}" for event in found[:MOST_EVENTS])
 
 
 def _near(history: History, key: str) -> Iterator[str]:

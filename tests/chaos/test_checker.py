@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from .checker import check, overlooks
-from .history import COMMITTED, ROLLED_BACK, UNKNOWN, Call, History, Record, Run, read_calls
+from .excuses import Ended
+from .history import COMMITTED, ROLLED_BACK, UNKNOWN, Call, History, Record, Run, Swarm, Tally, read_calls
 
 KEY = "p0-1"
 
@@ -37,6 +38,16 @@ def kinds(found: History) -> set[str]:
     return {violation.kind for violation in check(found)}
 
 
+def swarm(rest: str = "SUCCESSFUL", marks: tuple[str, ...] = ("s",), **counts: int) -> History:
+    """A swarm of ten, of which so many rows have each status; LIVE_ before one says that the row is a job."""
+    tallies = [
+        Tally(name="s", status=name.removeprefix("LIVE_"), live="LIVE_" in name, adds_up=True, count=count)
+        for name, count in counts.items()
+    ]
+    meant = Swarm(name="s", task="swarm", count=10, rest=rest)
+    return History(swarms=[meant], tallies=tallies, marks=set(marks))
+
+
 DOOMED: dict[str, Any] = {"run": "", "failures": 1, "error": "tests.chaos.tasks.Doomed"}
 GOOD = {
     "done": history(call(), [run()], [record()]),
@@ -54,6 +65,22 @@ GOOD = {
     "not charged, as its worker was stopped": history(
         call(), [run(1, at=10.0), run(1, run="other", at=20.0)], [record()], uncounted=[15.0]
     ),
+    "not charged, as its worker was killed": history(
+        call(), [run(1, at=10.0), run(1, run="other", at=20.0)], [record(run="other")], ended=[Ended("w0.1", 10.1)]
+    ),
+    "not charged, as its child was killed": history(
+        call(),
+        [run(1, at=10.0, pid=7), run(1, run="other", at=20.0, pid=8)],
+        [record(run="other")],
+        ended=[Ended("w0.1", 10.1, pid=7)],
+    ),
+    "raised before its effect": history(call("raises"), [], [record("FAILED", **DOOMED)]),
+    "cancelled while it ran": history(call("held"), [run()], [record("CANCELLED", run="")], cancelled={KEY}),
+    "cancelled before it ran": history(call("held"), [], [record("CANCELLED", 0, run="")], cancelled={KEY}),
+    "a swarm": swarm(SUCCESSFUL=10),
+    "a swarm that fails": swarm("FAILED", FAILED=10),
+    "a swarm for nobody": swarm("READY", LIVE_READY=10),
+    "a swarm that was rolled back": swarm(marks=()),
     "chain": history(
         call("chain"),
         [run(), run(key=f"{KEY}+", run="next")],
@@ -111,6 +138,47 @@ WRONG = {
     "more runs than are charged": (
         {"counted"},
         history(call(), [run(1, at=10.0), run(1, run="other", at=20.0)], [record()], uncounted=[99.0]),
+    ),
+    "more runs than are charged, and another worker was killed": (
+        {"counted"},
+        history(call(), [run(1, at=10.0), run(1, run="other", at=20.0)], [record()], ended=[Ended("w0.2", 10.1)]),
+    ),
+    "more runs than are charged, and another child was killed": (
+        {"counted"},
+        history(
+            call(),
+            [run(1, at=10.0, pid=7), run(1, run="other", at=20.0, pid=8)],
+            [record()],
+            ended=[Ended("w0.1", 10.1, pid=9)],
+        ),
+    ),
+    "more runs than are charged, long before its worker was killed": (
+        {"counted"},
+        history(call(), [run(1, at=10.0), run(1, run="other", at=20.0)], [record()], ended=[Ended("w0.1", 99.0)]),
+    ),
+    "cancelled by nobody": ({"ended as meant"}, history(call("held"), [run()], [record("CANCELLED", run="")])),
+    "cancelled, but not to be": (
+        {"ended as meant"},
+        history(call(), [run()], [record("CANCELLED", run="")], cancelled={KEY}),
+    ),
+    "a text that was changed": ({"intact"}, history(call("payload"), [run()], [record(is_damaged=True)])),
+    "a swarm of which one is lost": ({"lost"}, swarm(SUCCESSFUL=9)),
+    "a swarm with one too many": ({"recorded once"}, swarm(SUCCESSFUL=11)),
+    "a swarm of which one still waits": ({"unfinished"}, swarm(SUCCESSFUL=9, LIVE_READY=1)),
+    "a swarm of which one has failed": ({"ended as meant"}, swarm(SUCCESSFUL=9, FAILED=1)),
+    "a swarm for nobody that somebody has run": ({"ended as meant"}, swarm("READY", LIVE_READY=9, SUCCESSFUL=1)),
+    "a swarm that was not rolled back": ({"rolled back"}, swarm(marks=(), SUCCESSFUL=10)),
+    "a swarm that nobody has made": (
+        {"enqueued"},
+        History(tallies=[Tally(name="s", status="FAILED", live=False, adds_up=True, count=1)]),
+    ),
+    "a swarm whose attempts do not add up": (
+        {"counted"},
+        History(
+            swarms=[Swarm(name="s", task="swarm", count=1, rest="SUCCESSFUL")],
+            tallies=[Tally(name="s", status="SUCCESSFUL", live=False, adds_up=False, count=1)],
+            marks={"s"},
+        ),
     ),
     "an attempt too many": ({"counted"}, history(call(), [run(2)], [record(attempt=2)])),
     "a loss too many": ({"counted"}, history(call(), [run()], [record(losses=1)])),

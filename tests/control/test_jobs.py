@@ -105,7 +105,7 @@ def test_cancel_matching_leaves_what_runs(small_batches: None) -> None:
 
 def test_cancel_matching_leaves_what_comes_later() -> None:
     [job_id] = scenes.jobs()
-    Job.objects.update(enqueued_at=get_broker("default").now() + timedelta(minutes=1))
+    Job.objects.update(enqueued_at=get_broker("default").dialect.now() + timedelta(minutes=1))
     assert jobs.cancel_matching(task="tests.tasks.noop") == (set(), set())
     assert Job.objects.get().id == job_id
 
@@ -138,10 +138,9 @@ def test_retry_leaves_what_has_not_finished() -> None:
 @pytest.mark.only_on("postgresql")
 @pytest.mark.django_db(transaction=True)
 def test_retry_and_only_retry_of_something_wakes_a_worker_that_sleeps() -> None:
-    scenes.add_worker(idle=True)
     [result_id] = scenes.results()
     listener = make_notifier("default", "default")
-    listener.listen()
+    listener.listen(scenes.add_sleeper("here"))
     listener.drain()
     jobs.retry([result_id])
     wait_for(listener.drain, "the wake-up")
@@ -161,7 +160,7 @@ def test_retry_failed_takes_only_what_has_failed(small_batches: None) -> None:
 
 def test_retry_failed_of_a_task_or_a_queue(small_batches: None) -> None:
     scenes.results(3, ResultStatus.FAILED, noop, seconds_ago=30)
-    scenes.results(3, ResultStatus.FAILED, add, queue_name="mail", seconds_ago=20)
+    scenes.results(3, ResultStatus.FAILED, add, args=(1, 2), queue_name="mail", seconds_ago=20)
     scenes.results(3, ResultStatus.FAILED, noop, queue_name="mail", seconds_ago=10)
     assert jobs.retry_failed(task="tests.tasks.add", queue="default") == 0
     assert jobs.retry_failed(task="tests.tasks.add") == 3

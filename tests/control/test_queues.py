@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 from django.db import connection
+from django.test import override_settings
 
-from django_tasks_q.control import queues
+from django_tasks_q.control import jobs, queues
 from django_tasks_q.models import Queue
 from django_tasks_q.notifiers import make_notifier
 
@@ -9,6 +12,7 @@ from .. import scenes
 from ..waiting import wait_for
 
 pytestmark = pytest.mark.django_db
+BACKEND = "django_tasks_q.backend.TasksQBackend"
 
 
 def test_a_paused_queue_gives_no_jobs_until_it_is_resumed() -> None:
@@ -59,11 +63,47 @@ def test_a_long_name_and_a_strange_one_are_taken() -> None:
 @pytest.mark.only_on("postgresql")
 @pytest.mark.django_db(transaction=True)
 def test_resume_wakes_a_worker_that_sleeps() -> None:
-    scenes.add_worker(idle=True)
     queues.pause("mail")
     listener = make_notifier("default", "default")
-    listener.listen()
+    listener.listen(scenes.add_sleeper("here"))
     listener.drain()
     queues.resume("mail")
     wait_for(listener.drain, "the wake-up")
     connection.close()
+
+
+def only(*names: str) -> Any:
+    """TASKS with these QUEUES."""
+    return override_settings(TASKS={"default": {"BACKEND": BACKEND, "QUEUES": list(names)}})
+
+
+def test_a_queue_that_cannot_exist_is_refused_with_the_nearest() -> None:
+    with only("default", "mail"):
+        for switch in (queues.pause, queues.resume):
+            with pytest.raises(
+                ValueError, match="There is no queue “mial” in TASKS, only default, mail. Did you mean “mail”"
+            ):
+                switch("mial")
+        with pytest.raises(ValueError, match="only default, mail.$"):
+            queues.pause("zzz")
+        assert queues.pause("mail")
+    assert list(Queue.objects.values_list("name", flat=True)) == ["mail"]
+
+
+def test_a_queue_of_before_can_be_paused_and_resumed() -> None:
+    scenes.jobs(queue_name="former")
+    queues.pause("held")
+    with only("default"):
+        assert queues.resume("held")
+        assert queues.pause("former")
+
+
+def test_no_job_is_moved_to_a_queue_that_cannot_exist() -> None:
+    (job,) = scenes.jobs(queue_name="former")
+    with only("default", "mail"):
+        for queue in ("mial", "former"):
+            with pytest.raises(ValueError, match=f"no queue “{queue}”"):
+                jobs.move([job], to_queue=queue)
+            with pytest.raises(ValueError, match=f"no queue “{queue}”"):
+                jobs.move_matching(queue="former", to_queue=queue)
+        assert jobs.move([job], to_queue="mail") == {job}

@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from django_tasks_q.brokers import get_broker
 from django_tasks_q.control import retention
 from django_tasks_q.lifecycle import ResultStatus
 from django_tasks_q.models import Result
@@ -60,7 +59,3 @@ def test_prune_goes_on_until_nothing_is_left(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_unknown_status_is_refused() -> None:
     with pytest.raises(ValueError, match="READY"):
         retention.prune(older_than=0, statuses=["READY"])
-
-
-def test_lifetimes_know_every_status() -> None:
-    assert retention.lifetimes(get_broker("default").options).keys() == set(ResultStatus)

@@ -27,3 +27,12 @@ def test_only_a_worker_that_runs_can_be_asked() -> None:
     with pytest.raises(WorkerNotFound):
         drain(scenes.add_worker().pk, backend="elsewhere")
     assert not Worker.objects.exclude(request=None).exists()
+
+
+def test_who_gives_the_name_of_a_worker_learns_its_id() -> None:
+    worker = scenes.add_worker()
+    with pytest.raises(WorkerNotFound, match=rf'with the id "web" .* Those that run: {worker.pk}\.'):
+        drain("web")
+    worker.delete()
+    with pytest.raises(WorkerNotFound, match="Those that run: none"):
+        stop("web")

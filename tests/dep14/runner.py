@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import django
-from django.test.runner import DiscoverRunner, iter_test_cases
+from django.test.runner import DiscoverRunner
 
 __all__ = ["Recorder", "Runner"]
 
@@ -19,10 +19,6 @@ ended: dict[str, str] = {}
 
 class Recorder(unittest.TextTestResult):
     """Keeps what became of each test: "passed", or why not."""
-
-    def startTest(self, test: unittest.TestCase) -> None:
-        _empty_tables()
-        super().startTest(test)
 
     def addSuccess(self, test: unittest.TestCase) -> None:
         super().addSuccess(test)
@@ -47,23 +43,10 @@ class Recorder(unittest.TextTestResult):
 
 
 class Runner(DiscoverRunner):
-    """Lets every test use the database: the built-in backends need none, this one does."""
-
-    def build_suite(self, *args: Any, **kwargs: Any) -> unittest.TestSuite:
-        suite = super().build_suite(*args, **kwargs)
-        for test in iter_test_cases(suite):
-            type(test).databases = {"default"}
-        return suite
+    """Django's own, which writes down what Recorder keeps."""
 
     def get_resultclass(self) -> type[unittest.TextTestResult]:
         return Recorder
-
-
-def _empty_tables() -> None:
-    from django_tasks_q.models import Job, Result  # noqa: PLC0415
-
-    Job.objects.all().delete()
-    Result.objects.all().delete()
 
 
 def main(folder: str, package: str, report: str) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 from django_tasks_q import TasksQResult
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import ClaimedJob
-from django_tasks_q.worker.executor import Executor
-from django_tasks_q.worker.outcomes import outcome_of
-from django_tasks_q.worker.pools.base import Finished
-from django_tasks_q.worker.pools.channels import FrameReader
-from django_tasks_q.worker.pools.wire import Limit, encode_job
+from django_tasks_q.worker.child.executor import Executor
+from django_tasks_q.worker.recording.outcomes import outcome_of_run
+from django_tasks_q.worker.wire.channels import FrameReader
+from django_tasks_q.worker.wire.frames import Limit, encode_job
 
 __all__ = ["WORKER", "run_now", "run_ready"]
 
@@ -44,8 +43,7 @@ def _run(broker: Any, executor: Executor, job: ClaimedJob, worker_id: str) -> No
     number, body = _frame(job, worker_id)
     run = executor.execute(number, body)
     if not run.recorded:
-        event = Finished(job, run)
-        outcome = outcome_of(event, worker_id=worker_id, clock=CLOCK, now=time.time(), options=broker.options)
+        outcome = outcome_of_run(job, run, CLOCK, time.time())
         assert job.id in broker.finish(worker_id, [outcome]), f"{job.id} was taken from {worker_id}."
 
 

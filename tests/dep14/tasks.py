@@ -78,6 +78,11 @@ def return_a_function() -> Any:
 
 
 @task
+def return_bytes() -> bytes:
+    return b"\xff"
+
+
+@task
 def where() -> int:
     return os.getpid()
 

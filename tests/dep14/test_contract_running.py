@@ -78,11 +78,20 @@ def test_the_traceback_shows_causes() -> None:
 def test_a_return_value_that_is_not_json_is_a_failure() -> None:
     result = run_now(tasks.return_a_function.enqueue())
     assert (result.status, result._return_value) == (TaskResultStatus.FAILED, None)
-    assert issubclass(result.errors[0].exception_class, TypeError)
+    assert result.errors[0].exception_class is TypeError
     assert "Unsupported type" in result.errors[0].traceback
 
 
-def test_arguments_that_do_not_fit_are_a_failure() -> None:
+def test_a_return_value_of_bytes_that_are_no_text_is_a_failure() -> None:
+    result = run_now(tasks.return_bytes.enqueue())
+    assert (result.status, result._return_value) == (TaskResultStatus.FAILED, None)
+    assert result.errors[0].exception_class is ValueError
+    assert "Unsupported value" in result.errors[0].traceback
+
+
+def test_arguments_that_do_not_fit_are_a_failure(settings: Any) -> None:
+    default = settings.TASKS["default"]
+    settings.TASKS = {"default": {**default, "OPTIONS": {"check_arguments": False}}}
     result = run_now(tasks.add.enqueue(1))
     assert result.errors[0].exception_class is TypeError
     assert "missing 1 required positional argument: 'b'" in result.errors[0].traceback

@@ -160,7 +160,7 @@ def local() -> Any:
 
 
 @pytest.mark.parametrize("function", [len, local(), tasks.add.call], ids=["builtin", "local", "method"])
-def test_a_function_stands_in_a_module(function: Any) -> None:
+def test_a_function_is_at_the_top_of_a_module(function: Any) -> None:
     with pytest.raises(InvalidTask, match=r"Task function must be defined at a module level\."):
         framework.task(function)
 

@@ -34,11 +34,11 @@ class Project:
         path.write_text(f"{before}\n{text}" if before else text)
 
     def shell(self, script: str) -> str:
-        """Run lines of a shell in the folder; return what they wrote. Raise AssertionError where one failed."""
+        """Run lines of a shell in the folder; return what they wrote. Raise AssertionError if one failed."""
         return self._run(["bash", "-c", SHELL + script])
 
     def manage(self, *arguments: str) -> str:
-        """Run manage.py; return what it wrote. Raise AssertionError where it failed."""
+        """Run manage.py; return what it wrote. Raise AssertionError if it failed."""
         return self._run([sys.executable, "manage.py", *arguments])
 
     def start(self, *arguments: str, output: Path) -> "subprocess.Popen[bytes]":
@@ -53,8 +53,18 @@ class Project:
                 stderr=subprocess.STDOUT,
             )
 
+    def try_shell(self, script: str) -> tuple[int, str]:
+        """Run lines of a shell; return the exit code of the first that failed, or 0, and what they wrote."""
+        done = self._start(["bash", "-c", SHELL + script])
+        return done.returncode, done.stdout
+
     def _run(self, command: list[str]) -> str:
-        done = subprocess.run(
+        done = self._start(command)
+        assert done.returncode == 0, f"{command} ended with exit code {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def _start(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             command,
             cwd=self.folder,
             env=self.environment,
@@ -64,5 +74,3 @@ class Project:
             text=True,
             timeout=LIMIT,
         )
-        assert done.returncode == 0, f"{command} ended with exit code {done.returncode}:\n{done.stdout}"
-        return done.stdout

@@ -22,6 +22,7 @@ QUICK_START = [block for block in blocks(ROOT / "README.md") if block.heading ==
 NAME = f"{settings.DATABASE_NAME}_quick_start"
 # What the test does in a way of its own: the package under test is here already, and servers must not block.
 ELSEWHERE = (
+    "mkdir",
     "python -m pip",
     "python manage.py createsuperuser",
     "python manage.py runserver",
@@ -37,7 +38,7 @@ def place_failing_order(request, order_id):
 
 @pytest.fixture
 def database(django_db_blocker: Any) -> Iterator[str]:
-    """A database of its own where the tests have a server; return what stands in the settings for it."""
+    """A separate database if the tests have a server; return its settings."""
     if settings.DATABASE == "sqlite":
         yield ""
         return

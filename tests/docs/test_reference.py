@@ -13,9 +13,10 @@ from django.core.management import load_command_class
 from django.core.management.base import BaseCommand
 
 import django_tasks_q
-from django_tasks_q import Exponential, exceptions, signals
+from django_tasks_q import Exponential, exceptions, signals, testing
 from django_tasks_q.conf import DEFAULTS, NOTIFIERS, Options, to_seconds
-from django_tasks_q.task import OPTION_NAMES
+from django_tasks_q.task_options import OPTION_NAMES
+from django_tasks_q.testing import plugin
 from tests.worker import behaviours
 
 from .blocks import PAGES, ROOT, page_name
@@ -44,6 +45,7 @@ def test_every_option_of_a_backend_is_described_with_its_default() -> None:
     assert names == set(described) - set(NOTIFIERS)
     for name in names:
         default = eval(described[name][2].strip("`"), {"timedelta": timedelta, "Exponential": Exponential})
+        default = tuple(default) if isinstance(default, list) else default
         expected = getattr(DEFAULTS, name)
         assert (to_seconds(default) if isinstance(default, timedelta) else default) == expected, name
 
@@ -106,7 +108,7 @@ def test_every_column_is_described(model: Any) -> None:
     page = (REFERENCE / "tables.md").read_text()
     section = page.split(f"## {model._meta.db_table}\n")[1].split("\n## ")[0]
     if model.__name__ == "Result":
-        # Its own columns, beside those of a job.
+        # Its own columns, in addition to those of a job.
         section += page.split("## django_tasks_q_job\n")[1].split("\n## ")[0]
     described = {name for line in section.splitlines() for name in re.findall(r"`(\w+)`", line.split(" | ")[0])}
     # A key of several columns has none of its own.
@@ -117,6 +119,12 @@ def test_every_public_name_is_described() -> None:
     page = (REFERENCE / "api.md").read_text() + (REFERENCE / "exceptions.md").read_text()
     described = set(re.findall(r"auto\w+:: (\w+)", page))
     assert set(django_tasks_q.__all__) <= described
+
+
+def test_every_name_of_the_testing_kit_is_described() -> None:
+    page = (REFERENCE / "testing.md").read_text()
+    assert set(testing.__all__) == set(re.findall(r"auto\w+:: (\w+)", page))
+    assert set(plugin.__all__) <= set(rows("testing.md"))
 
 
 def test_every_proof_of_a_promise_exists() -> None:

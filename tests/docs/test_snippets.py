@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand
 
 from django_tasks_q.conf import find_problems
 
+from ..services import need_package
 from ..waiting import LIMIT, wait_for
 from .blocks import PAGES, ROOT, Block, blocks, page_name
 from .projects import Project
@@ -41,6 +42,7 @@ def test_python_compiles(block: Block) -> None:
 
 @pytest.mark.parametrize("block", SETTINGS, ids=str)
 def test_settings_are_valid(block: Block) -> None:
+    _skip_without_packages(block.page)
     names = {"DATABASES": {"default": {"NAME": "db.sqlite3"}}, "INSTALLED_APPS": [], "TASKS": {}}
     exec(block.code, names)
     problems = [
@@ -65,6 +67,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("page", SHOPS, ids=page_name)
 def test_a_page_works_as_a_whole(page: Path, shop: Path, tmp_path: Path) -> None:
     """Its files can be imported, its tests pass, its examples run, and so do the jobs that these enqueue."""
+    _skip_without_packages(page)
     project = Project(shutil.copytree(shop, tmp_path / "mysite"))
     modules = _write_files(project, page)
     if "shop.models" in modules:
@@ -81,6 +84,11 @@ def test_a_page_works_as_a_whole(page: Path, shop: Path, tmp_path: Path) -> None
             project.shell("".join(_run(project, number, block) for number, block in enumerate(runs)))
         project.manage("taskworker", "--burst", "--concurrency", "1")
         assert _statuses(project) <= {"SUCCESSFUL", "CANCELLED"}
+
+
+def _skip_without_packages(page: Path) -> None:
+    if "import sentry_sdk" in page.read_text():
+        need_package("sentry_sdk")
 
 
 SET_UP = "import django; django.setup(); "

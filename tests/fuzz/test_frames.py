@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_tasks_q.payloads import is_storable
-from django_tasks_q.worker.log_book import LogBook
-from django_tasks_q.worker.pools.channels import FrameBuffer, FrameReader
-from django_tasks_q.worker.pools.wire import (
+from django_tasks_q.worker.recording.log_book import LogBook
+from django_tasks_q.worker.wire.channels import FrameBuffer, FrameReader
+from django_tasks_q.worker.wire.frames import (
+    ENDINGS,
     Limit,
     LogNote,
     ProgressNote,
@@ -30,9 +31,11 @@ from tests.worker.jobs import make_job
 HEADER = 13
 SEQS = st.integers(0, 2**64 - 1)
 SECONDS = st.floats(0, 1e10)
+TEXTS = NAMES.filter(bool)
 RUNS = st.builds(
-    Run, SEQS, SECONDS, SECONDS, SECONDS, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.booleans(),
-    st.booleans(), st.none() | NAMES.filter(bool), st.none() | NAMES.filter(bool), NAMES,
+    Run, SEQS, SECONDS, SECONDS, st.sampled_from(ENDINGS), SECONDS, st.booleans(), st.booleans(),
+    return_value=st.none() | TEXTS, error=st.none() | TEXTS, arguments=st.none() | st.tuples(TEXTS, TEXTS),
+    reason=NAMES,
 )  # fmt: skip
 LIMITS = st.builds(Limit, SEQS, SECONDS, SECONDS, st.booleans(), SECONDS)
 PROGRESS = st.builds(ProgressNote, SEQS, JSON.map(json.dumps))

@@ -14,8 +14,7 @@ from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import Outcome
 from django_tasks_q.checks import check_backend
 from django_tasks_q.conf import NAMES, NOTIFIERS, read_options
-from django_tasks_q.control.retention import lifetimes
-from django_tasks_q.lifecycle import JobStatus, ResultStatus
+from django_tasks_q.lifecycle import Ending, JobStatus, ResultStatus
 from django_tasks_q.models import Job
 from django_tasks_q.retries import Constant, Exponential, Linear, decide
 from tests import scenes
@@ -24,7 +23,9 @@ from tests.hypotheses import JSON, TEXT, examples
 NUMBERS = st.integers() | st.floats() | st.integers(0, 100) | st.sampled_from([10**400, -(10**400), 2**31, 2**63])
 SECONDS = NUMBERS | st.timedeltas() | st.none() | st.floats(0, 1e6)
 BACKOFFS = (
-    st.builds(Linear, NUMBERS, NUMBERS) | st.builds(Exponential, NUMBERS, NUMBERS) | st.builds(Constant, NUMBERS)
+    st.builds(Linear, NUMBERS, NUMBERS)
+    | st.builds(Exponential, st.floats(0, 1e300), st.floats(1.001, 1e300), st.integers(0, 10**300))
+    | st.builds(Constant, NUMBERS)
 )
 VALUES = SECONDS | BACKOFFS | JSON | TEXT | st.sampled_from([*NOTIFIERS, "default", timedelta.max, object, Linear])
 KEYS = st.sampled_from(NAMES) | st.sampled_from([name.upper() for name in NAMES]) | TEXT | st.integers() | st.none()
@@ -53,8 +54,9 @@ def test_options_that_are_let_through_work(given: dict[str, Any]) -> None:
         return
     usual = get_broker("default")
     broker = type(usual)("default", usual.using, options)
-    broker.prepare_session()
-    for status, age in lifetimes(options).items():
+    broker.dialect.prepare_session()
+    for status in ResultStatus:
+        age = options.ttl(status)
         if age is not None:
             broker.prune([status], age)
     scenes.jobs()
@@ -66,8 +68,8 @@ def test_options_that_are_let_through_work(given: dict[str, Any]) -> None:
         backoff=options.backoff,
         retry_on=(Exception,),
     )
-    now = broker.now()
+    now = broker.dialect.now()
     status = JobStatus.SCHEDULED if decision.retry else ResultStatus.FAILED
-    outcome = Outcome(job.id, 1, status, now, now, error=scenes.error(), failed=True, retry_in=decision.delay)
+    outcome = Outcome(job.id, 1, Ending.ERROR, status, now, now, error=scenes.error(), retry_in=decision.delay)
     assert job.id in broker.finish("w1", [outcome])
     Job.objects.all().delete()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from django_tasks_q.brokers.values import Outcome
 from django_tasks_q.ids import uuid7
-from django_tasks_q.lifecycle import JobStatus, ResultStatus
+from django_tasks_q.lifecycle import Ending, JobStatus, ResultStatus
 from django_tasks_q.models import Job, Result
 from tests import hypotheses, tasks
 from tests.admin.conftest import one_backend
@@ -103,11 +103,11 @@ def test_the_admin_shows_any_row(admin_client: Client, job: dict[str, Any], othe
 @pytest.mark.django_db
 def test_counters_stop_at_what_their_columns_hold(broker: Any) -> None:
     insert([{"task_path": "tests.tasks.noop", "attempt": MOST, "failures": MOST, "losses": 32_767}])
-    now = broker.now()
+    now = broker.dialect.now()
     for status in (JobStatus.READY, ResultStatus.FAILED):
         (job,) = broker.claim("w1", "default", 1)
         assert job.attempt == MOST
-        outcome = Outcome(job.id, job.attempt, status, now, now, failed=True, lost=True)
+        outcome = Outcome(job.id, job.attempt, Ending.LOST, status, now, now, is_refused=True)
         assert job.id in broker.finish("w1", [outcome])
     row = Result.objects.get()
     assert (row.attempt, row.failures, row.losses) == (MOST, MOST, 32_767)

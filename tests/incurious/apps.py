@@ -6,6 +6,6 @@ class IncuriousConfig(AppConfig):
 
     def ready(self) -> None:
         # Not before the models are there.
-        from django_tasks_q.services import canceller  # noqa: PLC0415
+        from django_tasks_q.worker import canceller  # noqa: PLC0415
 
         canceller.TOLD = canceller.UNTOLD = 3_600.0

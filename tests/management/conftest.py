@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import CommandError
-
-from django_tasks_q.management.commands.tasks import Command
+from django.core.management import CommandError, call_command
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -32,22 +30,20 @@ class Ran:
 
 @pytest.fixture
 def tasks(db: None) -> Callable[..., Ran]:
-    """Run the command in this process: tasks("show", job_id, "--json")."""
+    """Run the command in this process, as a caller would: tasks("show", job_id, "--json").
+
+    Whatever did not go as asked is a CommandError. Its text is in err, unless the command has written it to stdout.
+    """
 
     def run(*arguments: object) -> Ran:
         out, err, code = io.StringIO(), io.StringIO(), 0
-        command = Command(stdout=out, stderr=err)
-        # As manage.py does, except that it would close the connection, and end the test's transaction with it.
-        command._called_from_command_line = True
         with redirect_stderr(err):
             try:
-                options = vars(command.create_parser("manage.py", "tasks").parse_args([*map(str, arguments)]))
-                command.execute(**options)
+                call_command("tasks", *arguments, stdout=out, stderr=err)
             except CommandError as error:
                 code = error.returncode
-                err.write(str(error))
-            except SystemExit as leaving:
-                code = int(leaving.code or 0)
+                if str(error) != out.getvalue().rstrip("\n"):
+                    err.write(str(error))
         return Ran(code, out.getvalue(), err.getvalue())
 
     return run
@@ -55,7 +51,7 @@ def tasks(db: None) -> Callable[..., Ran]:
 
 @pytest.fixture
 def tasks_process(transactional_db: None) -> Callable[..., Ran]:
-    """Run the command in a process of its own, on the database of the tests or with other settings."""
+    """Run the command in a separate process, on the database of the tests or with other settings."""
 
     def run(*arguments: object, settings: str = "tests.settings", **environment: str) -> Ran:
         ended = subprocess.run(

@@ -22,7 +22,7 @@ def test_run_now_by_ids_says_what_was_left(tasks: Tasks) -> None:
     ran = tasks("run-now", later, ready)
     assert (ran.code, Job.objects.get(pk=later).status) == (1, JobStatus.READY)
     assert ran.out == (
-        f"Readied 1 job.\nNot readied: {ready} is READY, and only what is scheduled can be made ready.\n"
+        f"Made 1 job ready.\nNot made ready: {ready} is READY, and only what is scheduled can be made ready.\n"
     )
     assert tasks("run-now", uuid.uuid4(), "--json").json["readied"] == 0
 
@@ -63,12 +63,31 @@ def test_what_makes_no_sense_is_wrong_usage(tasks: Tasks, arguments: tuple[str, 
     assert tasks(*arguments).code == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("enqueue", "tests.tasks.add", "--args", "[1"), "--args must be a JSON list, not [1"),
+        (("move", "--queue", "x", "--priority", "101"), "from -100 to 100, not 101."),
+    ],
+)
+def test_a_refusal_repeats_what_was_given(tasks: Tasks, arguments: tuple[str, ...], text: str) -> None:
+    scenes.jobs()
+    assert text in tasks(*arguments).err
+
+
 def test_enqueue_says_the_id(tasks: Tasks) -> None:
     ran = tasks("enqueue", add.module_path, "--args", "[1]", "--kwargs", '{"b": 2}', "--queue", "mail", "--in", "1h")
     job = Job.objects.get()
     assert (ran.code, ran.out) == (0, f"Enqueued {job.pk}.\n")
     assert (job.args, job.kwargs, job.queue_name, job.status) == ([1], {"b": 2}, "mail", JobStatus.SCHEDULED)
     assert tasks("enqueue", noop.module_path, "--json").json["id"]
+
+
+def test_enqueue_in_a_shell(tasks_process: Tasks) -> None:
+    ran = tasks_process("enqueue", add.module_path, "--args", "[42]", "--kwargs", '{"b": 1}', "--in", "15m")
+    job = Job.objects.get()
+    assert (ran.code, ran.out, ran.err) == (0, f"Enqueued {job.pk}.\n", "")
+    assert (job.args, job.kwargs, job.status) == ([42], {"b": 1}, JobStatus.SCHEDULED)
 
 
 @pytest.mark.parametrize(("path", "words"), [("tests.tasks.nope", "There is no task"), ("tests.tasks.add", "missing")])
@@ -81,7 +100,7 @@ def test_enqueue_of_what_no_worker_could_run_is_refused(tasks: Tasks, path: str,
 def test_workers_are_asked_to_end(tasks: Tasks) -> None:
     worker, other = scenes.add_worker("a"), scenes.add_worker("b", status="OFFLINE")
     ran = tasks("workers", "drain", worker.pk)
-    assert (ran.code, ran.out) == (0, f"{worker.pk} has been asked to drain: it does with its next heartbeat.\n")
+    assert (ran.code, ran.out) == (0, f"{worker.pk} has been asked to drain: it will at its next heartbeat.\n")
     assert tasks("workers", "drain", worker.pk).out == f"Not asked: {worker.pk} has been asked to end already.\n"
     ran = tasks("workers", "stop", worker.pk, other.pk, "--json")
     assert (ran.code, ran.json["asked"]) == (1, [worker.pk])

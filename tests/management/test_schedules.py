@@ -34,7 +34,7 @@ def test_list(nightly: Schedule, tasks: Tasks) -> None:
 
 
 def test_there_may_be_none(tasks: Tasks) -> None:
-    assert tasks("schedules", "list").out.strip() == "There are none."
+    assert tasks("schedules", "list").out.strip() == "No schedules found."
     assert tasks("schedules", "--json", "list").json == []
 
 
@@ -180,7 +180,7 @@ def test_import_from_celery_beat(tables: Tables, tasks: Tasks) -> None:
     assert rows["renamed"].task_path == "tests.tasks.add"
     assert rows["evening"].next_run_at is not None
     again = tasks(*IMPORT)
-    assert "There already: weekdays" in again.out
+    assert "Already exists: weekdays" in again.out
     assert "Refused: cleanup: There is no task at 'celery.backend_cleanup'" in again.out
 
 

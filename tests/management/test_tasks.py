@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.compat import FRAMEWORK
@@ -47,10 +48,31 @@ def test_the_verbs_are_there(tasks_process: Tasks) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("frobnicate",), ("stats", "--frob"), ("list", "--status", "odd")])
-def test_wrong_usage_ends_with_2(tasks: Tasks, arguments: tuple[str, ...]) -> None:
-    ran = tasks(*arguments)
+def test_wrong_usage_ends_with_2(tasks_process: Tasks, arguments: tuple[str, ...]) -> None:
+    ran = tasks_process(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("usage: ")
+
+
+def test_without_a_verb_all_are_listed(tasks_process: Tasks, tasks: Tasks) -> None:
+    ran = tasks_process()
+    assert ran.code == 2
+    assert all(f"\n    {verb} " in ran.err for verb in VERBS)
+    called = tasks()
+    assert called.code == 2
+    assert "\n    health " in called.err
+    schedules = tasks("schedules")
+    assert schedules.code == 2
+    assert all(f"\n    {action} " in schedules.err for action in ("list", "sync", "import"))
+
+
+def test_call_command_raises_what_a_shell_shows(db: None) -> None:
+    with pytest.raises(CommandError, match="^Error: argument --limit") as wrong:
+        call_command("tasks", "list", "--limit", "none")
+    with pytest.raises(CommandError, match="^No worker is alive") as unhealthy:
+        call_command("tasks", "health", stdout=io.StringIO())
+    assert (wrong.value.returncode, unhealthy.value.returncode) == (2, 1)
+    assert call_command("tasks", "stats", stdout=io.StringIO()) is None
 
 
 def test_a_backend_that_is_not_there_is_wrong_usage(tasks: Tasks) -> None:
@@ -177,7 +199,7 @@ def test_list_can_be_narrowed(tasks: Tasks) -> None:
 
 def test_list_of_nothing_is_no_failure(tasks: Tasks) -> None:
     ran = tasks("list", "--queue", "nope")
-    assert (ran.code, ran.out) == (0, "There are none.\n")
+    assert (ran.code, ran.out) == (0, "No jobs found.\n")
 
 
 # show
@@ -214,8 +236,8 @@ def test_show_has_the_traceback_of_every_attempt(tasks: Tasks) -> None:
 def test_show_says_why_a_live_job_is_not_running(tasks: Tasks) -> None:
     pause("mail")
     [job_id] = scenes.jobs(queue_name="mail")
-    assert '\nWhy       Queue "mail" is paused since' in tasks("show", job_id).out
-    assert tasks("show", job_id, "--json").json["why"].startswith('Queue "mail" is paused')
+    assert '\nWhy       Queue "mail" has been paused since' in tasks("show", job_id).out
+    assert tasks("show", job_id, "--json").json["why"].startswith('Queue "mail" has been paused since')
 
 
 def test_show_says_how_far_a_job_is(tasks: Tasks) -> None:
@@ -383,7 +405,7 @@ def test_cancel_with_yes_does_not_ask(tasks: Tasks) -> None:
     assert ran.code == 0
     assert ran.out.splitlines() == [
         "Cancelled 2 jobs.",
-        "Not cancelled: 1 that run; --running cancels those too.",
+        "Not cancelled: 1 running; --running cancels those too.",
     ]
     running = tasks("cancel", "--task", "tests.tasks.noop", "--running", "--yes")
     assert (running.code, running.out) == (0, "Cancelled 0 jobs.\nAsked 1 running job to stop.\n")
@@ -414,6 +436,17 @@ def test_pause_refuses_what_cannot_be_a_queue(tasks: Tasks) -> None:
     ran = tasks("pause", "")
     assert ran.code == 2
     assert "must have 1 to 128 characters" in ran.err
+
+
+def test_pause_refuses_a_queue_that_cannot_exist_before_it_pauses_another(tasks: Tasks, settings: Any) -> None:
+    settings.TASKS = {"default": {**settings.TASKS["default"], "QUEUES": ["default", "mail"]}}
+    for verb in ("pause", "resume"):
+        ran = tasks(verb, "mail", "mial")
+        assert ran.code == 2
+        assert ran.err == "There is no queue “mial” in TASKS, only default, mail. Did you mean “mail”?"
+    assert not Queue.objects.exists()
+    [job] = scenes.jobs()
+    assert tasks("move", job, "--to-queue", "mial").code == 2
 
 
 # prune
@@ -460,7 +493,7 @@ def test_workers_as_json(tasks: Tasks) -> None:
 
 def test_no_workers(tasks: Tasks) -> None:
     ran = tasks("workers")
-    assert (ran.code, ran.out) == (0, "There are none.\n")
+    assert (ran.code, ran.out) == (0, "No workers found.\n")
 
 
 # health
@@ -480,8 +513,48 @@ def test_health_names_every_problem(tasks: Tasks) -> None:
     ran = tasks("health", "--max-age", "0")
     assert ran.code == 1
     assert len(ran.out.splitlines()) == 3
-    assert 'Queue "mail" has jobs that are ready, and no worker listens to it' in ran.out
+    assert 'Queue "mail" has ready jobs, but no worker listens to it' in ran.out
     assert tasks("health", "--json").json["ok"] is False
+
+
+def test_health_of_one_worker(tasks: Tasks) -> None:
+    scenes.add_worker("web-1", queues=["reports"])
+    scenes.jobs(queue_name="mail")
+    assert (tasks("health").code, tasks("health", "--worker", "web-1").code) == (1, 0)
+    ran = tasks("health", "--worker", "web-2", "--json")
+    problem = 'No worker of the backend "default" has the id or the name "web-2".'
+    assert (ran.code, ran.json["problems"]) == (1, [problem])
+
+
+def test_health_of_some_queues(tasks: Tasks) -> None:
+    scenes.add_worker(queues=["reports"])
+    scenes.jobs(queue_name="mail")
+    assert tasks("health", "--queues", "reports", "--max-age", "5m").code == 0
+    ran = tasks("health", "--queues", "reports, mail")
+    problem = 'No worker listens to queue "mail": start one with manage.py taskworker --queues mail.\n'
+    assert (ran.code, ran.out) == (1, problem)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--worker", "w", "--queues", "mail"), "leave out --queues and --max-age"),
+        (("--worker", "w", "--max-age", "1m"), "leave out --queues and --max-age"),
+        (("--queues", " ,"), "needs the name of at least one queue"),
+        (
+            ("--queues", "mial", "--backend", "named"),
+            "There is no queue “mial” in TASKS, only mail. Did you mean “mail”?",
+        ),
+    ],
+)
+def test_health_refuses_what_makes_no_sense(
+    tasks: Tasks, settings: Any, arguments: tuple[str, ...], said: str
+) -> None:
+    backend = {"BACKEND": "django_tasks_q.backend.TasksQBackend", "QUEUES": ["mail"]}
+    settings.TASKS = {**settings.TASKS, "named": backend}
+    ran = tasks("health", *arguments)
+    assert ran.code == 2
+    assert said in ran.err
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])

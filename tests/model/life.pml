@@ -18,7 +18,11 @@ The last two hold because one worker neither crashes nor stops for good; it may 
 Bounds: JOBS, WORKERS, and how often each fault may happen: CRASHES (of a worker, or of one child), FREEZES (of a
 worker, until the others may take it for dead), STOPS, RELEASES (for want of a free child), REQUEUES.
 
-Mistakes, which must be found: NO_FENCE, FENCE_WITHOUT_ATTEMPT, RESCUE_WITHOUT_CHECK, NO_SWEEP, TWO_TRANSACTIONS.
+Mistakes, which must be found: NO_FENCE, RESCUE_WITHOUT_CHECK, NO_SWEEP, TWO_TRANSACTIONS, CHARGE_ALL,
+CLAIM_WHEN_LOST.
+
+The attempt in the fence is for a commit whose answer is lost: without such commits, and since a worker that is LOST
+cannot claim, the worker's id would do.
 
 Left out: time (whatever waits for a moment may happen at once; so every retry is SCHEDULED), priorities and queues, a
 commit whose answer is lost, and the bounds on the number of errors. A worker claims at most SLOTS jobs.
@@ -87,7 +91,8 @@ three workers 0.3 million; TEST_MODEL=large goes up to 12.8 million.
 #define GIVING_BACK 3
 #define REGISTERING 4
 
-typedef Row { byte live; byte past; byte holder; byte attempt; byte failures; byte losses }
+/* begun: known to have begun. displaced: its worker was lost when it was not. */
+typedef Row { byte live; byte past; byte holder; byte attempt; byte failures; byte losses; bit begun; bit displaced }
 typedef Slot { byte phase; byte job; byte attempt; bit stale }
 typedef Seen { byte attempt; bit stale }
 
@@ -95,7 +100,6 @@ typedef Seen { byte attempt; bit stale }
 Row row[JOBS];
 bit alive[IDS];         /* the workers' rows: ONLINE or DRAINING, not OFFLINE or LOST */
 bit silent[WORKERS];    /* no heartbeat for rescue_after */
-bit locked[WORKERS];    /* the worker's row, by a rescuer */
 
 /* The memory of the workers. */
 byte is[WORKERS];
@@ -122,11 +126,9 @@ hidden byte i, n, k;
 #define S(w, s) slot[(w) * SLOTS + (s)]
 #define J(w, s) S(w, s).job
 
-/* The fence: FENCE in brokers/postgresql.py, Broker._still_owned(). */
+/* The fence: FENCE in brokers/postgresql/finish.py, Broker._still_owned(). */
 #ifdef NO_FENCE
 #define is_fenced(j, id, number) (row[j].live != ABSENT)
-#elif defined(FENCE_WITHOUT_ATTEMPT)
-#define is_fenced(j, id, number) (row[j].live == RUNNING && row[j].holder == id)
 #else
 #define is_fenced(j, id, number) (row[j].live == RUNNING && row[j].holder == id && row[j].attempt == number)
 #endif
@@ -153,7 +155,9 @@ inline end_run(j, was_stale)
         :: else
         fi
     }
-    row[j].holder = NOBODY
+    row[j].holder = NOBODY;
+    row[j].begun = 0;
+    row[j].displaced = 0
 }
 
 /* The row moves to the history. */
@@ -224,7 +228,12 @@ inline succeed(j, was_stale)
 }
 
 /* Broker.claim() */
-#define can_claim(w, j) (up(w) && !draining[w] && row[j].live == READY \
+#ifdef CLAIM_WHEN_LOST
+#define is_barred(w) false
+#else
+#define is_barred(w) (!alive[me[w]])
+#endif
+#define can_claim(w, j) (up(w) && !draining[w] && !is_barred(w) && row[j].live == READY \
     && (S(w, 0).phase == NONE || S(w, 1).phase == NONE))
 inline claim(w, j)
 {
@@ -295,8 +304,8 @@ inline release(w, s)
     forget(w, s)
 }
 
-/* Registry.lock_dead() and Broker.held_by(): the worker's row is locked from here on, its jobs are only read. */
-#define can_rescue(w, u) (up(w) && alive[me[u]] && silent[u] && !locked[u])
+/* Liveness.lock_dead() and mark_lost(), and Broker.held_by(): its jobs are only read. */
+#define can_rescue(w, u) (up(w) && alive[me[u]] && silent[u])
 inline look_at_jobs_of(w, id)
 {
     target[w] = id;
@@ -310,10 +319,6 @@ inline look_at_jobs_of(w, id)
 
 inline forget_rescue(w)
 {
-    if
-    :: doing[w] == RESCUING -> locked[target[w] % WORKERS] = 0
-    :: else
-    fi;
     for (i : 0 .. JOBS - 1) {
         seen[w * JOBS + i].attempt = 0;
         seen[w * JOBS + i].stale = 0
@@ -322,20 +327,28 @@ inline forget_rescue(w)
     doing[w] = WORKING
 }
 
-/* Broker.finish() with the outcomes of losses.py, Registry.mark_lost(), and the commit. */
+/* Broker.finish() with the outcomes of brokers/outcomes.py, and the commit. A loss is charged to what is
+   known to have begun; of the rest nobody knows whether a run ends. */
 inline rescue(w)
 {
     for (n : 0 .. JOBS - 1) {
         if
         :: seen[w * JOBS + n].attempt && is_rescuable(n, target[w], seen[w * JOBS + n].attempt) ->
-            lose(n, seen[w * JOBS + n].stale)
+            if
+#ifdef CHARGE_ALL
+            :: true ->
+                assert(row[n].begun);
+                lose(n, seen[w * JOBS + n].stale)
+#else
+            :: row[n].begun -> lose(n, seen[w * JOBS + n].stale)
+            :: else ->
+                give_back(n, seen[w * JOBS + n].stale, true);
+                row[n].displaced = 1
+#endif
+            fi
         :: else
         fi
     }
-    if
-    :: doing[w] == RESCUING -> alive[target[w]] = 0
-    :: else
-    fi;
     forget_rescue(w)
 }
 
@@ -352,9 +365,14 @@ inline rescue(w)
     :: d_step { up(w) && !draining[w] && row[j].live == SCHEDULED -> row[j].live = READY } \
     :: d_step { can_sweep(w, j) -> look_at_jobs_of(w, row[j].holder); doing[w] = SWEEPING }
 
+#define may_begin(j) (!row[j].displaced || row[j].begun)
+#define can_note(w, s) (up(w) && !row[J(w, s)].begun && is_fenced(J(w, s), me[w], S(w, s).attempt) \
+    && (S(w, s).phase == STARTED || (S(w, s).phase == BUFFERED && row[J(w, s)].displaced)))
 #define SLOT_STEPS(w, s) \
     /* A child begins, ends, or is gone; also while the supervisor is frozen. */ \
-    :: d_step { has_children(w) && S(w, s).phase == BUFFERED -> S(w, s).phase = STARTED } \
+    :: d_step { has_children(w) && S(w, s).phase == BUFFERED && may_begin(J(w, s)) -> S(w, s).phase = STARTED } \
+    /* Broker.note_begun(): for a job that was displaced, before it begins. */ \
+    :: d_step { can_note(w, s) -> row[J(w, s)].begun = 1 } \
     :: d_step { has_children(w) && S(w, s).phase == STARTED -> return_from(w, s) } \
     :: d_step { has_children(w) && S(w, s).phase == STARTED -> S(w, s).phase = RAISED } \
     :: d_step { has_children(w) && S(w, s).phase == STARTED && crashes -> crashes--; S(w, s).phase = KILLED } \
@@ -364,7 +382,7 @@ inline rescue(w)
     :: d_step { can_release(w, s) -> release(w, s) }
 
 #define RESCUE_STEPS(w, u) \
-    :: d_step { can_rescue(w, u) -> locked[u] = 1; look_at_jobs_of(w, me[u]); doing[w] = RESCUING }
+    :: d_step { can_rescue(w, u) -> alive[me[u]] = 0; look_at_jobs_of(w, me[u]); doing[w] = RESCUING }
 
 proctype worker(byte w)
 {
@@ -384,7 +402,7 @@ end:
     :: d_step { is[w] == UP && (doing[w] == RESCUING || doing[w] == SWEEPING) -> rescue(w) }
 
     /* Registry.beat(), and Supervisor._start_over() where it says that the others have given this worker up. */
-    :: d_step { up(w) && silent[w] && alive[me[w]] && !locked[w] -> silent[w] = 0 }
+    :: d_step { up(w) && silent[w] && alive[me[w]] -> silent[w] = 0 }
     :: d_step { up(w) && !alive[me[w]] -> forget_all(w); doing[w] = GIVING_BACK }
     /* Recorder.give_back() */
     :: d_step { is[w] == UP && doing[w] == GIVING_BACK ->
@@ -406,7 +424,7 @@ end:
 
     /* Supervisor._drain(), and Registry.leave() */
     :: d_step { up(w) && w && stops && !draining[w] -> stops--; draining[w] = 1 }
-    :: d_step { up(w) && draining[w] && S(w, 0).phase == NONE && S(w, 1).phase == NONE && !locked[w] ->
+    :: d_step { up(w) && draining[w] && S(w, 0).phase == NONE && S(w, 1).phase == NONE ->
         alive[me[w]] = 0;
         is[w] = OFF
     }

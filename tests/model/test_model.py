@@ -49,8 +49,12 @@ LIFE_LARGE: dict[str, Bounds] = {
 }
 ENDINGS: dict[str, Bounds] = {"one job, a fault of each kind": {**ONE_JOB, "REQUEUES": 0}}
 ENDINGS_LARGE: dict[str, Bounds] = {"one job, a fault of each kind, a requeue": ONE_JOB}
-MISTAKES = ["NO_FENCE", "FENCE_WITHOUT_ATTEMPT", "RESCUE_WITHOUT_CHECK", "NO_SWEEP", "TWO_TRANSACTIONS"]
-WAKE_UP: dict[str, Bounds] = {"one worker, two producers": {"WORKERS": 1, "JOBS_OF_EACH": 2}, "two workers": {}}
+MISTAKES = ["NO_FENCE", "RESCUE_WITHOUT_CHECK", "NO_SWEEP", "TWO_TRANSACTIONS", "CHARGE_ALL", "CLAIM_WHEN_LOST"]
+WAKE_UP: dict[str, Bounds] = {
+    "one worker, two producers": {"WORKERS": 1, "JOBS_OF_EACH": 2},
+    "two workers": {},
+    "jobs that never end": {"HANG": 1},
+}
 WAKE_UP_LARGE: dict[str, Bounds] = {
     "two workers, four jobs": {"JOBS_OF_EACH": 2},
     "a worker with two children": {"WORKERS": 1, "CHILDREN": 2, "PRODUCERS": 3, "JOBS_OF_EACH": 2},
@@ -150,3 +154,7 @@ def test_no_enqueue_is_slept_through(spin: str, tmp_path: Path, bounds: Bounds) 
 @pytest.mark.parametrize("mistake", SLEEPY_MISTAKES)
 def test_a_mistake_before_sleep_is_found(spin: str, tmp_path: Path, mistake: str) -> None:
     assert_fails(Model(spin, "wake_up.pml", tmp_path, {"WORKERS": 1}, mistake), LIVENESS, "acceptance cycle")
+
+
+def test_a_wake_up_that_is_swallowed_is_found(spin: str, tmp_path: Path) -> None:
+    assert_fails(Model(spin, "wake_up.pml", tmp_path, {"HANG": 1}, "NO_PASS_ON"), LIVENESS, "acceptance cycle")

@@ -5,18 +5,22 @@ Polling is left out on purpose: it would find every job in the end, and hide a w
 worker (Supervisor._turn) all that bears on sleep is here; each atomic step is one statement or transaction, or one
 thing that a process does for itself.
 
-Checked, as a formula (LTL), under weak fairness: where jobs are READY, they are all claimed in the end.
+A producer tells one of the workers that are idle, whichever: the code tells two, and is the safer for it. One that has
+no room for what it was told of passes it on (worker.claiming.pass_on).
+
+Checked, as a formula (LTL), under weak fairness: where jobs are READY, they are all claimed in the end. With HANG a
+long job may last for ever, and they are claimed in the end or every worker is full.
 
 Mistakes, which must be found: NO_RECHECK (a worker says that it sleeps, and sleeps), SLEEP_UNTOLD (one that was busy
 for so long that it has taken its word back sleeps without saying so anew), ASK_BEFORE_COMMIT (a producer asks whether
 anybody sleeps while its job cannot be seen yet), DROP_WHILE_AWAKE (a notification that comes during a turn is thrown
-away).
+away), NO_PASS_ON (who has no room for what it was told of keeps it to itself; found with HANG).
 
 Left out: whatever makes a job READY but an enqueue (each such verb sends after its commit, too), the length of sleeps,
 and a connection that breaks: the worker that connects again looks.
 
-test_model.py explores it: with two workers and two producers 2.2 million states; TEST_MODEL=large goes up to
-43 million.
+test_model.py explores it: with two workers and two producers 5.7 million states, and 9.6 million with HANG;
+TEST_MODEL=large goes further.
 */
 
 #ifndef WORKERS
@@ -38,6 +42,7 @@ bit idle[WORKERS];              /* the flag in the worker's row; Registry.idle i
 
 /* What has been sent to the worker's connection and not been taken: one is as good as many. */
 bit notified[WORKERS];
+bit pending[WORKERS];           /* PassOn: told of, and not known to be claimed */
 
 /* The memory of the workers. */
 byte running[WORKERS];          /* jobs that it has claimed and that have not ended */
@@ -45,7 +50,7 @@ bit ahead[WORKERS];             /* whether it would claim one more than it has c
 bit ended[WORKERS];             /* a child has said so, or a heartbeat is due: the poll() ends */
 bit look_now[WORKERS];
 bit has_ready[WORKERS];         /* QueueSelector: the queue was not empty when it was last asked */
-bit is_exhausted[WORKERS];      /* Idleness: the last look found less than was asked for */
+bit is_exhausted[WORKERS];      /* Polling: the last look found less than was asked for */
 bit rested[WORKERS];
 
 hidden byte found, wanted, i;
@@ -53,18 +58,16 @@ hidden byte found, wanted, i;
 /* Dispatcher.demand() */
 #define demand(w) (CHILDREN + ahead[w] > running[w] -> CHILDREN + ahead[w] - running[w] : 0)
 
-/* Notifier.send(): PostgreSQL's NOTIFY, which reaches every worker, and only if one of them is idle. */
+#define full(w) (running[w] >= CHILDREN + ahead[w])
+
+/* Notifier.send(): PostgreSQL's NOTIFY, which reaches one of the workers that are idle. */
 inline send()
 {
     if
+    :: idle[0] -> notified[0] = 1
 #if WORKERS > 1
-    :: idle[0] || idle[1] ->
-#else
-    :: idle[0] ->
+    :: idle[1] -> notified[1] = 1
 #endif
-        for (i : 0 .. WORKERS - 1) {
-            notified[i] = 1
-        }
     :: else
     fi
 }
@@ -91,6 +94,9 @@ end:
     do
     :: atomic { running[w] -> running[w]--; ahead[w] = 1; ended[w] = 1 }
     :: atomic { running[w] && ahead[w] -> ahead[w] = 0 }
+#ifdef HANG
+    :: atomic { running[w] && !ahead[w] -> break }
+#endif
     od
 }
 
@@ -111,8 +117,10 @@ end:
     ::
         /* Supervisor._wait(): Notifier.before_sleep(), and poll() */
         atomic {
-            notified[w] || ended[w] || (demand(w) && (look_now[w] || has_ready[w])) ->
+            notified[w] || ended[w] || pending[w] || (demand(w) && (look_now[w] || has_ready[w])) ->
             look_now[w] = look_now[w] || notified[w];
+            /* PassOn.run_if_due(): where there is room it looks next, and knows more at the next turn */
+            pending[w] = notified[w] || (pending[w] && !(demand(w) > 0 && is_exhausted[w]));
             notified[w] = 0;
             ended[w] = 0
         }
@@ -123,6 +131,20 @@ end:
             rested[w] = is_exhausted[w]
         }
         :: true
+        fi;
+        /* PassOn.run(): Broker.ready_left(), Registry.mark_busy(), Notifier.send() */
+        if
+#ifndef NO_PASS_ON
+        :: atomic { pending[w] && full(w) -> pending[w] = 0 };
+            if
+            :: atomic { ready > 0 -> idle[w] = 0 };
+                atomic { send() }
+            :: ready == 0
+            fi
+#else
+        :: atomic { pending[w] && full(w) -> pending[w] = 0 }
+#endif
+        :: !(pending[w] && full(w))
         fi;
         /* Supervisor._exchange(): who has not said that it sleeps is not told of anything */
         atomic {
@@ -162,7 +184,7 @@ end:
 #ifdef DROP_WHILE_AWAKE
             atomic { notified[w] = 0 }
 #endif
-            /* Supervisor._note_found(): Registry.mark_idle(), and once more after saying so */
+            /* Rounds._note_found(): Registry.mark_idle(), and once more after saying so */
             if
             :: atomic { is_exhausted[w] && !idle[w] ->
                 idle[w] = 1;
@@ -190,4 +212,10 @@ init {
     }
 }
 
+#ifndef HANG
 ltl found { [] (ready > 0 -> <> (ready == 0)) }
+#elif WORKERS > 1
+ltl found { [] (ready > 0 -> <> (ready == 0 || (full(0) && full(1)))) }
+#else
+ltl found { [] (ready > 0 -> <> (ready == 0 || full(0))) }
+#endif

@@ -111,6 +111,18 @@ def test_payloads_are_not_loaded() -> None:
     assert not [name for name in ("args", "errors", "return_value") if f"{name}" in statements]
 
 
+def test_by_metadata_and_number_of_runs() -> None:
+    [first] = scenes.results(metadata={"tenant": 7, "plan": "free"})
+    [second] = scenes.jobs(metadata={"tenant": "7", "a__b'": "x"})
+    scenes.jobs(metadata={"tenant": 70})
+    assert set(ids(list_jobs(metadata={"tenant": "7"}))) == {first, second}
+    assert ids(list_jobs(metadata={"tenant": "7", "plan": "free"})) == [first]
+    assert ids(list_jobs(metadata={"a__b'": "x"})) == [second]
+    assert list_jobs(retried=True) == []
+    Result.objects.update(attempt=2)
+    assert ids(list_jobs(retried=True)) == [first]
+
+
 # count_jobs
 
 

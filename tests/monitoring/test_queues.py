@@ -40,8 +40,9 @@ def test_nothing_has_no_queues() -> None:
 
 
 def test_queues_are_configured_or_set_or_listened_to_or_hold_jobs(settings: Any) -> None:
-    settings.TASKS = {"default": {**settings.TASKS["default"], "QUEUES": ["configured", "ready", "later", "held"]}}
+    # It was in TASKS when it was paused.
     pause("set")
+    settings.TASKS = {"default": {**settings.TASKS["default"], "QUEUES": ["configured", "ready", "later", "held"]}}
     scenes.add_worker(queues=["heard"])
     scenes.jobs(queue_name="ready")
     scenes.jobs(queue_name="later", run_after=timedelta(hours=1))
@@ -90,7 +91,7 @@ def test_of_many_scheduled_jobs_the_next_ones_are_looked_at(small_bound: None) -
 
 
 def age(job_ids: list[Any], seconds: float) -> None:
-    moment = get_broker("default").now() - timedelta(seconds=seconds)
+    moment = get_broker("default").dialect.now() - timedelta(seconds=seconds)
     Job.objects.filter(pk__in=job_ids).update(enqueued_at=moment)
 
 

@@ -55,8 +55,8 @@ def test_a_series_has_every_step_of_its_span(span: Span) -> None:
     assert total(points).run_time(0.5) is None
 
 
-def test_what_happened_stands_in_its_minute(broker: Any) -> None:
-    now = broker.now()
+def test_what_happened_is_in_its_minute(broker: Any) -> None:
+    now = broker.dialect.now()
     scenes.count(3, now=now, successful=8, failed=2, retried=1, lost=1, run_seconds=1.5, run_7=11)
     scenes.count(3, now=now, task_path="other", cancelled=1, wait_4=2)
     scenes.count(70, successful=100)

@@ -1,101 +1,66 @@
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
 
-from django_tasks_q.brokers import get_broker
-from django_tasks_q.control.queues import pause
 from django_tasks_q.lifecycle import WorkerStatus
-from django_tasks_q.models import Job
-from django_tasks_q.monitoring.workers import health
+from django_tasks_q.monitoring.workers import workers
 
 from .. import scenes
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_worker_and_nothing_to_do_is_healthy() -> None:
-    scenes.add_worker()
-    assert (health().ok, health().problems, health().workers) == (True, [], 1)
+def test_a_worker_that_reports_is_alive() -> None:
+    scenes.add_worker(queues=["a"], excluded_queues=["b"], running=2, finished=7, memory=1_024)
+    [state] = workers()
+    assert (state.alive, state.stale) == (True, False)
+    assert (state.queues, state.excluded_queues, state.concurrency) == (("a",), ("b",), 2)
+    assert (state.running, state.finished, state.memory) == (2, 7, 1_024)
+    assert 0 <= state.heartbeat_age < 30
 
 
 @pytest.mark.parametrize(
-    "worker", [{"silent_for": 60}, {"status": WorkerStatus.OFFLINE}, {"status": WorkerStatus.LOST}, None]
+    ("status", "silent_for", "alive", "stale"),
+    [
+        (WorkerStatus.ONLINE, 10, True, False),
+        (WorkerStatus.ONLINE, 60, False, True),
+        (WorkerStatus.DRAINING, 0, True, False),
+        (WorkerStatus.DRAINING, 60, False, True),
+        (WorkerStatus.OFFLINE, 0, False, False),
+        (WorkerStatus.LOST, 60, False, False),
+    ],
 )
-def test_without_a_living_worker_nothing_is(worker: dict[str, Any] | None) -> None:
-    if worker is not None:
-        scenes.add_worker(**worker)
-    assert not health().ok
-    assert health().problems == ["No worker is alive: start one with manage.py taskworker."]
+def test_alive_and_stale(settings: Any, status: str, silent_for: float, alive: bool, stale: bool) -> None:
+    settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": {"rescue_after": 40}}}
+    scenes.add_worker(status=status, silent_for=silent_for)
+    [state] = workers()
+    assert (state.alive, state.stale) == (alive, stale)
 
 
-def test_a_ready_queue_that_nobody_listens_to_is_a_problem() -> None:
-    scenes.add_worker(queues=["default"])
-    scenes.jobs()
-    scenes.jobs(queue_name="a b")
-    assert health().problems == [
-        'Queue "a b" has jobs that are ready, and no worker listens to it: '
-        "start one with manage.py taskworker --queues 'a b'."
-    ]
+def test_the_living_and_the_others_may_be_asked_for() -> None:
+    living, silent = scenes.add_worker("a").id, scenes.add_worker("b", silent_for=60).id
+    assert [state.id for state in workers()] == [living, silent]
+    assert [state.id for state in workers(alive=True)] == [living]
+    assert [state.id for state in workers(alive=False)] == [silent]
 
 
-def test_a_worker_that_drains_lives_but_listens_to_nothing() -> None:
+def test_workers_of_other_backends_are_theirs(settings: Any) -> None:
+    settings.TASKS = {"default": settings.TASKS["default"], "other": settings.TASKS["default"]}
+    scenes.add_worker(backend="other")
+    assert workers() == []
+    assert len(workers("other")) == 1
+
+
+@pytest.mark.parametrize(
+    ("queues", "excluded", "hears"),
+    [([], [], True), (["mail"], [], True), (["other"], [], False), ([], ["mail"], False), (["mail"], ["mail"], False)],
+)
+def test_what_a_worker_listens_to(queues: list[str], excluded: list[str], hears: bool) -> None:
+    scenes.add_worker(queues=queues, excluded_queues=excluded)
+    assert workers()[0].listens_to("mail") == hears
+
+
+def test_a_draining_or_silent_worker_listens_to_nothing() -> None:
     scenes.add_worker(status=WorkerStatus.DRAINING)
-    assert health().ok
-    scenes.jobs()
-    assert not health().ok
-
-
-def test_a_paused_queue_needs_no_listener() -> None:
-    scenes.add_worker(queues=["default"])
-    scenes.jobs(queue_name="mail")
-    pause("mail")
-    assert health(max_age=0).ok
-
-
-def test_a_job_that_has_waited_too_long_is_a_problem_where_one_asks() -> None:
-    scenes.add_worker()
-    [job_id] = scenes.jobs()
-    Job.objects.filter(pk=job_id).update(enqueued_at=get_broker("default").now() - timedelta(seconds=100))
-    assert health().ok
-    assert health(max_age=1_000).ok
-    [problem] = health(max_age=50).problems
-    assert problem.startswith('Queue "default" has a job that has been ready for 1')
-    assert "start more workers" in problem
-
-
-def test_a_scheduled_job_that_is_overdue_is_one_too() -> None:
-    scenes.add_worker()
-    scenes.jobs(run_after=timedelta(hours=1))
-    assert health(max_age=0).ok
-    Job.objects.update(due_at=get_broker("default").now() - timedelta(seconds=100))
-    [problem] = health(max_age=50).problems
-    assert problem.startswith("A scheduled job has been due for 1")
-
-
-@pytest.fixture
-def without_tables(transactional_db: None) -> Iterator[None]:
-    call_command("migrate", "django_tasks_q", "zero", verbosity=0)
-    yield
-    call_command("migrate", "django_tasks_q", verbosity=0)
-
-
-def test_missing_migrations_are_named(without_tables: None) -> None:
-    [problem] = health().problems
-    assert problem.startswith("Migrations are not applied: django_tasks_q.0001_initial")
-    assert problem.endswith("Apply them with manage.py migrate django_tasks_q --database default.")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_database_that_does_not_answer_is_a_problem_and_no_exception(monkeypatch: pytest.MonkeyPatch) -> None:
-    connection.close()
-    nowhere = {"HOST": "127.0.0.1", "PORT": "1"} if connection.vendor != "sqlite" else {"NAME": "/nowhere/at/all"}
-    for name, value in nowhere.items():
-        monkeypatch.setitem(connection.settings_dict, name, value)
-    [problem] = health().problems
-    connection.close()
-    assert problem.startswith('The database "default" does not answer: ')
-    assert "\n" not in problem
+    scenes.add_worker(silent_for=60)
+    assert not any(state.listens_to("mail") for state in workers())

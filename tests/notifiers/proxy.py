@@ -26,6 +26,8 @@ class Proxy:
         user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         self.url = parts._replace(netloc=f"{user}{address}:{self.port}").geturl()
         self.pairs: list[tuple[socket.socket, socket.socket]] = []
+        # What a client has to send for everything to be held.
+        self.word = b""
         self.flowing = threading.Event()
         self.flowing.set()
 
@@ -38,7 +40,7 @@ class Proxy:
 
     def cut(self) -> None:
         """Break every connection, and refuse new ones."""
-        # shutdown() wakes whoever waits in accept() or recv(); close() alone does not.
+        # shutdown() wakes threads that wait in accept() or recv(); close() alone does not.
         for each in [self.listener, *(end for pair in self.pairs for end in pair)]:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -53,6 +55,10 @@ class Proxy:
     def hold(self) -> None:
         """Forward nothing more, and say so to nobody."""
         self.flowing.clear()
+
+    def hold_at(self, word: bytes) -> None:
+        """Hold as soon as a client sends this."""
+        self.word = word
 
     def let_go(self) -> None:
         """Forward again, from where it was."""
@@ -91,6 +97,10 @@ class Proxy:
                 for end in select.select([client, server], [], [])[0]:
                     self.flowing.wait()
                     data = end.recv(65_536)
+                    if self.word and end is client and self.word in data:
+                        self.hold_at(b"")
+                        self.hold()
+                        self.flowing.wait()
                     if not data:
                         return
                     other[end].sendall(data)

@@ -7,7 +7,7 @@ import pytest
 
 from django_tasks_q.notifiers import make_notifier
 from django_tasks_q.notifiers.polling import PollingNotifier
-from django_tasks_q.worker.idleness import Idleness
+from django_tasks_q.worker.claiming.polling import Polling
 from tests import tasks
 from tests.conftest import StartWorker
 from tests.waiting import LIMIT, wait_for
@@ -24,7 +24,7 @@ def test_an_idle_worker_finds_jobs(start_worker: StartWorker) -> None:
 def test_the_interval_can_be_set(settings: Any, interval: float) -> None:
     options = {"notifier": "polling", "poll_interval": interval}
     settings.TASKS = {"default": settings.TASKS["default"] | {"OPTIONS": options}}
-    idleness = Idleness(make_notifier("default", "default"), lambda: 1)
+    idleness = Polling(make_notifier("default", "default"), lambda: 1)
     for _ in range(30):
         idleness.note_found(0, 1)
     # It varies by a tenth.

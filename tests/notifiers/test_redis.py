@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 
-from django_tasks_q.notifiers import make_notifier
+from django_tasks_q.notifiers import Ear, Notifier, make_notifier
 from tests import tasks
 from tests.conftest import StartWorker
 from tests.rows import wait_until_done
@@ -66,7 +66,7 @@ def test_redis_goes_away_and_comes_back(start_worker: StartWorker, proxy: Proxy)
     tasks.noop.enqueue().wait(LIMIT)
 
     proxy.cut()
-    wait_for(lambda: "Redis is not there" in worker.output, "the worker to notice")
+    wait_for(lambda: "Redis is unreachable" in worker.output, "the worker to notice")
     # An enqueue succeeds, and the job is found by polling.
     for _ in range(2):
         tasks.noop.enqueue().wait(LIMIT)
@@ -82,7 +82,7 @@ def test_redis_goes_away_and_comes_back(start_worker: StartWorker, proxy: Proxy)
 def test_redis_tells_of_a_cancelled_job(settings: Any, proxy: Proxy) -> None:
     settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": {"notifier": "redis"}}}
     listener, sender = make_notifier("default", "default"), make_notifier("default", "default")
-    listener.listen()
+    listener.listen(Ear("here"))
     wait_for(lambda: subscribers(proxy) == 1, "the listener to be heard of")
     sender.send()
     sender.send_cancelled()
@@ -97,12 +97,46 @@ def test_redis_tells_of_a_cancelled_job(settings: Any, proxy: Proxy) -> None:
     listener.close()
 
 
+def is_woken(listener: Notifier) -> bool:
+    """Wait for the next message of a cancelled job; return whether there was another one before it."""
+    heard: list[bool] = []
+    wait_for(lambda: heard.append(listener.drain()) or listener.hears_cancelled(), "the message")
+    return any(heard)
+
+
+@pytest.mark.usefixtures("redis_cache")
+def test_who_does_not_listen_to_the_queue_goes_on_sleeping(settings: Any, proxy: Proxy) -> None:
+    settings.TASKS = {"default": {**settings.TASKS["default"], "OPTIONS": {"notifier": "redis"}}}
+    sender = make_notifier("default", "default")
+    ears = {"mail": Ear("a", ["mail"]), "all": Ear("b"), "others": Ear("c", [], ["mail"])}
+    listeners = {name: make_notifier("default", "default") for name in ears}
+    for name, listener in listeners.items():
+        listener.listen(ears[name])
+    wait_for(lambda: subscribers(proxy) == 3, "the listeners to be heard of")
+
+    def woken() -> set[str]:
+        """Send what nobody overlooks, and return who was woken before it came."""
+        sender.send_cancelled()
+        return {name for name, listener in listeners.items() if is_woken(listener)}
+
+    sender.send({"mail": 1})
+    assert woken() == {"mail", "all"}
+    sender.send({"default": 3})
+    assert woken() == {"all", "others"}
+    sender.send({f"q{number}": 1 for number in range(9)})
+    assert woken() == {"mail", "all", "others"}
+    sender.send()
+    assert woken() == {"mail", "all", "others"}
+    for listener in listeners.values():
+        listener.close()
+
+
 @pytest.mark.usefixtures("redis_cache")
 def test_a_worker_starts_without_redis(start_worker: StartWorker, proxy: Proxy) -> None:
     proxy.cut()
     worker = start(start_worker, proxy, poll_interval=1)
     assert tasks.add.enqueue(1, 2).wait(LIMIT).return_value == 3
-    assert "Redis is not there" in worker.output
+    assert "Redis is unreachable" in worker.output
     assert worker.stop() == 0
 
 

@@ -8,9 +8,9 @@ from django_tasks_q import every
 from django_tasks_q.backend import TasksQBackend
 from django_tasks_q.control import schedules
 from django_tasks_q.models import Schedule
+from django_tasks_q.moments import to_stored
 from django_tasks_q.schedules.firing import Fired, Firer
-from django_tasks_q.schedules.moments import to_stored
-from django_tasks_q.schedules.shapes import describe_task
+from django_tasks_q.schedules.task_info import describe_task
 
 MakeSchedule = Callable[..., Schedule]
 

@@ -116,6 +116,11 @@ def test_what_cron_does_not_know_is_refused(expression: str) -> None:
     assert caught.value.field == "expression"
 
 
+def test_the_field_that_is_wrong_is_named() -> None:
+    with pytest.raises(InvalidSchedule, match="“0 25 [^”]+” is not a cron expression: “25” is not a valid hour."):
+        CronExpression("0 25 * * *")
+
+
 @pytest.mark.parametrize("zone", ["", "Europe/Atlantis", "../etc/passwd", "Europe", "\0"])
 def test_an_unknown_zone_is_refused(zone: str) -> None:
     with pytest.raises(InvalidSchedule, match="There is no time zone") as caught:
@@ -191,7 +196,7 @@ class Inventor:
 
 
 def matches(parsed: CronSim, moment: datetime, zone: str) -> bool:
-    """Say whether a clock shows at a moment what an expression says, by the sets that cronsim has made of it."""
+    """Return whether a clock shows at a moment what an expression says, by the sets that cronsim has made of it."""
     shown = moment.astimezone(ZoneInfo(zone))
     fields = shown.minute in parsed.minutes and shown.hour in parsed.hours and shown.month in parsed.months
     return fields and parsed.match_day(shown.date())

@@ -12,9 +12,9 @@ from django_tasks_q.backend import TasksQBackend
 from django_tasks_q.control import jobs, schedules
 from django_tasks_q.lifecycle import RunStatus, ScheduleKind
 from django_tasks_q.models import Job, Result, Schedule, ScheduleRun
+from django_tasks_q.moments import to_aware, to_stored
 from django_tasks_q.monitoring.schedules import run_of_job, runs, state
 from django_tasks_q.schedules.firing import BATCH, Fired, Firer
-from django_tasks_q.schedules.moments import to_aware, to_stored
 from django_tasks_q.signals import schedule_disabled, schedule_fired
 
 from .conftest import MakeSchedule, set_back
@@ -169,6 +169,16 @@ def test_overlap_cancel_previous_cancels_what_waits_and_asks_what_runs_to_stop(
     assert (asked.status, asked.cancel_reason) == ("RUNNING", "Its schedule came to the next slot.")
     assert asked.cancel_requested_at is not None
     assert Job.objects.count() == 2
+
+
+def test_a_tick_that_replaces_no_job_cancels_none(
+    broker: Any, hourly: MakeSchedule, fire: Fire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not even an empty list of them: that costs a savepoint.
+    monkeypatch.setattr(broker, "cancel", lambda *args, **kwargs: pytest.fail("It cancels."))
+    hourly(overlap="cancel_previous")
+    hourly("other")
+    assert fire().jobs == 2
 
 
 def test_overlap_allow_runs_jobs_side_by_side(hourly: MakeSchedule, fire: Fire, now: datetime) -> None:

@@ -61,7 +61,7 @@ def test_what_is_due_is_what_the_policies_say(timing: Timing, catch_up: str) -> 
 
 
 def test_the_last_slot_before_a_long_rest_is_found() -> None:
-    definition = define(cron("* * * * 1-5"), catch_up="latest")
+    definition = define(cron("* * * * 1-5", tz="UTC"), catch_up="latest")
     monday = datetime(2026, 3, 29, 23, 50, tzinfo=UTC)
     due = find_due(definition, datetime(2026, 3, 2, tzinfo=UTC), monday)
     assert due.slots == [datetime(2026, 3, 27, 23, 59, tzinfo=UTC)]

@@ -1,10 +1,12 @@
 """Rows are brought in line with what is declared."""
 
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.core.management.sql import emit_post_migrate_signal
 from django.test import override_settings
 
 from django_tasks_q import cron, every
@@ -12,9 +14,9 @@ from django_tasks_q.control import schedules
 from django_tasks_q.exceptions import InvalidSchedule
 from django_tasks_q.lifecycle import ScheduleOrigin
 from django_tasks_q.models import Schedule
+from django_tasks_q.moments import to_stored
 from django_tasks_q.monitoring.schedules import find_schedule, state
 from django_tasks_q.schedules.declaring import Declaration, read_setting
-from django_tasks_q.schedules.moments import to_stored
 from django_tasks_q.schedules.syncing import Synchronised, synchronise
 
 pytestmark = pytest.mark.django_db
@@ -127,6 +129,24 @@ def test_migrate_synchronises() -> None:
     assert not Schedule.objects.filter(enabled=True).exists()
 
 
+def test_migrate_logs_what_it_did_in_plain_words_and_a_flush_does_not(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "django_tasks_q")
+    with settings_with(a=HOURLY, b=HOURLY):
+        call_command("migrate", "django_tasks_q", verbosity=1, stdout=StringIO())
+        assert caplog.messages == ["Schedules: added a, b."]
+        # What a TransactionTestCase does at its end.
+        Schedule.objects.all().delete()
+        emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
+        assert len(caplog.messages) == 1
+        assert Schedule.objects.count() == 2
+
+
+def test_what_was_done_in_words_has_a_bound() -> None:
+    assert str(Synchronised()) == ""
+    assert str(Synchronised(changed=("a",), removed=("b", "c"), left=("d",))) == "changed a; removed b, c"
+    assert str(Synchronised(added=tuple(map(str, range(25))))).endswith(", 18, 19 and 5 more")
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -154,4 +174,4 @@ def test_every_kind_can_stand_in_the_settings() -> None:
     ]
     found = [read_setting("default", "s", {"task": "tests.tasks.noop", **kind}).timing for kind in kinds]
     assert [timing.kind for timing in found] == ["interval", "clocked", "clocked", "solar", "cron"]
-    assert found[-1] == cron("@hourly")
+    assert found[-1] == cron("@hourly", tz="Europe/Berlin")

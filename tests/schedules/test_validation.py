@@ -1,7 +1,7 @@
 """What could never run is refused in the form, in code, and by the command, in the same words."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,9 @@ from django_tasks_q.checks import check_backends
 from django_tasks_q.control import schedules
 from django_tasks_q.exceptions import InvalidSchedule
 from django_tasks_q.models import Schedule
+from django_tasks_q.monitoring.schedules import find_schedule
+from django_tasks_q.schedules.declaring import read_setting
+from django_tasks_q.schedules.definitions import Definition
 from django_tasks_q.schedules.timings import Timing, load_timing
 from tests.management.conftest import Ran, tasks  # noqa: F401
 from tests.tasks import add
@@ -124,7 +127,42 @@ def test_what_makes_sense_is_taken() -> None:
     ],
 )
 def test_a_timing_survives_its_row(timing: Timing) -> None:
-    assert load_timing(timing.kind, timing.expression, timing.timezone) == timing
+    loaded = load_timing(timing.kind, timing.expression, timing.timezone)
+    assert loaded == timing.settled()
+    now = datetime(2026, 3, 28, 22, tzinfo=UTC)
+    assert loaded.following(now) == timing.following(now)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: cron("0 3 * * *"),
+        lambda: once("2030-01-31T09:00"),
+        lambda: every(hours=1),
+        lambda: read_setting("default", "s", {"task": "tests.tasks.noop", "cron": "0 3 * * *"}).timing,
+    ],
+    ids=["cron", "once", "every", "settings"],
+)
+def test_without_a_zone_it_is_the_projects(make: Callable[[], Timing]) -> None:
+    with override_settings(TIME_ZONE="Asia/Tokyo"):
+        assert make().timezone == "Asia/Tokyo"
+    assert make().timezone == "Europe/Berlin"
+
+
+def test_the_zone_of_a_schedule_stays_when_the_projects_changes() -> None:
+    row = schedules.create("made", cron("0 3 * * *"), "tests.tasks.noop")
+    schedules.update("made", timing=cron("0 4 * * *"))
+    with override_settings(TIME_ZONE="Asia/Tokyo"):
+        definition = Definition.of_row(find_schedule(row.name))
+        assert definition.timezone == "Europe/Berlin"
+        assert definition.following(datetime(2026, 1, 1, tzinfo=UTC)) == datetime(2026, 1, 1, 3, tzinfo=UTC)
+
+
+def test_a_moment_without_a_zone_is_of_the_projects_clocks() -> None:
+    assert once("2030-01-31T09:00").settled().expression == "2030-01-31T09:00:00+01:00"
+    assert once("2030-01-31T09:00+00:00").settled().expression == "2030-01-31T10:00:00+01:00"
+    with pytest.raises(InvalidSchedule, match="is not a moment such as"):
+        once("tomorrow")
 
 
 def test_intervals_are_counted_from_the_start() -> None:
@@ -140,3 +178,18 @@ def test_a_moment_of_no_zone_is_of_the_schedules() -> None:
     timing = once("2030-01-31T09:00", tz="Asia/Tokyo")
     assert timing.following(moment - timedelta(seconds=1)) == moment
     assert timing.following(moment) is None
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: cron(minute=0), r'five fields: cron\("0 \* \* \* \*"\)'),
+        (lambda: cron(hour="*/2", minute=30, tz="UTC"), r'cron\("30 \*/2 \* \* \*"\)'),
+        (lambda: cron(), r'missing a required argument.*cron\("0 3 \* \* \*"\)'),
+        (lambda: every(5), r"too many positional arguments.*every\(minutes=5\)"),
+        (lambda: every(minute=5), r"unexpected keyword argument .minute.*every\(minutes=5\)"),
+    ],
+)
+def test_arguments_that_others_take_are_explained(make: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        make()

@@ -7,24 +7,24 @@ from django.utils import translation
 
 from django_tasks_q import cron, every, once, solar
 from django_tasks_q.exceptions import InvalidSchedule
+from django_tasks_q.schedules.humanize import describe
 from django_tasks_q.schedules.timings import Timing
-from django_tasks_q.schedules.words import describe
 
 
 @pytest.mark.parametrize(
     ("timing", "words"),
     [
         (cron("0 3 * * *", tz="Europe/Rome"), "at 03:00, Europe/Rome"),
-        (cron("30 8,17 * * mon-fri"), "at 08:30 and 17:30, on Monday to Friday, UTC"),
-        (cron("* * * * *"), "every minute, UTC"),
-        (cron("*/15 * * * *"), "every 15 minutes, UTC"),
-        (cron("5 * * * *"), "every hour at minute 5, UTC"),
-        (cron("*/10 9-17 * * *"), "every 10 minutes of hour 9 to 17, UTC"),
-        (cron("0 0 l * *"), "at 00:00, on the last day of the month, UTC"),
-        (cron("0 0 13 * fri"), "at 00:00, on day 13 and on Friday, UTC"),
-        (cron("0 0 */2 * 5l"), "at 00:00, every 2 days of the month, if it is on the last Friday, UTC"),
-        (cron("0 0 * * 7#2"), "at 00:00, on the second Sunday, UTC"),
-        (cron("@yearly"), "at 00:00, on day 1, in January, UTC"),
+        (cron("30 8,17 * * mon-fri"), "at 08:30 and 17:30, on Monday to Friday, Europe/Berlin"),
+        (cron("* * * * *"), "every minute, Europe/Berlin"),
+        (cron("*/15 * * * *"), "every 15 minutes, Europe/Berlin"),
+        (cron("5 * * * *"), "every hour at minute 5, Europe/Berlin"),
+        (cron("*/10 9-17 * * *"), "every 10 minutes of hour 9 to 17, Europe/Berlin"),
+        (cron("0 0 l * *"), "at 00:00, on the last day of the month, Europe/Berlin"),
+        (cron("0 0 13 * fri"), "at 00:00, on day 13 and on Friday, Europe/Berlin"),
+        (cron("0 0 */2 * 5l"), "at 00:00, every 2 days of the month, if it is on the last Friday, Europe/Berlin"),
+        (cron("0 0 * * 7#2"), "at 00:00, on the second Sunday, Europe/Berlin"),
+        (cron("@yearly"), "at 00:00, on day 1, in January, Europe/Berlin"),
         (every(minutes=5), "every 5 minutes"),
         (every(hours=1), "every hour"),
         (every(seconds=1.5), "every 1.5 seconds"),

@@ -144,7 +144,7 @@ def test_a_report_is_stored_with_all_of_its_jobs_or_not_at_all(make_package: Mak
     assert not Job.objects.exists()
 
 
-def test_a_failing_task_can_be_mended_and_retried(client: Client, on_site: Path, start_worker: StartWorker) -> None:
+def test_a_failing_task_can_be_fixed_and_retried(client: Client, on_site: Path, start_worker: StartWorker) -> None:
     url = client.post("/jobs/failing/").headers["Location"]
     assert "Ready" in text_of(client, url)
     start_worker("--concurrency", "1")

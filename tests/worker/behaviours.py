@@ -1,4 +1,4 @@
-"""What hostile tasks do, and what becomes of them: tested on real workers, and shown in the documentation."""
+"""What hostile tasks do, and what happens to them: tested on real workers, and shown in the documentation."""
 
 import signal
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from . import hostile, log_tasks, tasks
 
 __all__ = ["APART", "LEAVING", "UNHARMED", "Behaviour", "table"]
 
-UNTOUCHED = "Goes on."
+UNTOUCHED = "Continues."
 REPLACED = "Replaced."
 
 
@@ -20,8 +20,8 @@ REPLACED = "Replaced."
 class Behaviour:
     """One kind of misbehaviour.
 
-    title: goes on from "A task that …". note: what becomes of the process, where that is not the usual.
-    status, attempt, failures, losses: the result's. says: one of these stands in its reason or its errors.
+    title: completes "A task that …". note: what happens to the process, if that is unusual.
+    status, attempt, failures, losses: the result's. says: its reason or its errors contain one of these.
     replaced: whether the next job has another process.
     """
 
@@ -39,7 +39,7 @@ class Behaviour:
 
     @property
     def outcome(self) -> str:
-        """What becomes of the job, in words."""
+        """How the job ends, in words."""
         ended = f"{self.status}, lost {self.losses} times" if self.losses else self.status
         return f"{ended}: {' or '.join(f'“{text}”' for text in self.says)}" if self.says else ended
 
@@ -53,7 +53,7 @@ def _fails(title: str, task: Task, *args: Any, says: Sequence[str], **more: Any)
 
 
 def _is_lost(title: str, task: Task, *args: Any, says: Sequence[str], note: str = "") -> Behaviour:
-    """As often as max_losses says, each time with its process."""
+    """Lost max_losses times, each time with its process."""
     return Behaviour(title, task, args, "FAILED", attempt=3, losses=3, says=says, replaced=True, note=note)
 
 
@@ -89,13 +89,13 @@ UNHARMED = [
         hostile.signal_parent,
         signal.SIGKILL,
         says=("died with the fork server",),
-        note="So are all others of this worker, whose jobs are lost too and run again.",
+        note="So are all other children of this worker. Their jobs are lost too and run again.",
     ),
     _is_lost("kills its process group", hostile.signal_group, signal.SIGKILL, says=("killed by SIGKILL",)),
     Behaviour("sends SIGTERM to its parent", hostile.signal_parent, [signal.SIGTERM]),
     Behaviour("sends SIGTERM to its process group", hostile.signal_group, [signal.SIGTERM]),
     _times_out("stops itself with SIGSTOP, under a `timeout`", hostile.stop_itself.using(**SHORT)),
-    # exceptions that are no errors
+    # exceptions that are not errors
     _fails("calls `sys.exit(n)`", hostile.call_sys_exit, 3, says=("builtins.SystemExit",)),
     _fails("calls `sys.exit()`", hostile.call_sys_exit, None, says=("builtins.SystemExit",)),
     _fails("raises KeyboardInterrupt", tasks.raise_error, "KeyboardInterrupt", says=("builtins.KeyboardInterrupt",)),
@@ -110,10 +110,10 @@ UNHARMED = [
     Behaviour("forks, and raises in the fork", hostile.fork_and_return, [True], returns=1),
     Behaviour("forks, and calls `sys.exit(n)` in the fork", hostile.fork_and_exit, [5], returns=5),
     Behaviour(
-        "forks, and the fork outlives it",
+        "forks, and the fork outlives the task",
         hostile.leave_fork,
         [0.3],
-        note="The fork ends where it comes back from the task; killing the process kills it too.",
+        note="The fork exits when it returns from the task; killing the process kills it too.",
     ),
     # connections and descriptors
     Behaviour("closes its connection to the database", tasks.close_connection),
@@ -135,22 +135,26 @@ UNHARMED = [
     Behaviour("leaves autocommit off", tasks.leave_autocommit_off, note="The transaction is rolled back."),
     _fails("leaves a broken transaction", tasks.break_transaction, says=("OperationalError", "ProgrammingError")),
     _is_lost(
-        "closes all files, the sockets of its process too", hostile.close_descriptors, 3, says=("exited with code 1",)
+        "closes all files, including its process's sockets", hostile.close_descriptors, 3, says=("exited with code 1",)
     ),
     _is_lost("closes all files and the streams", hostile.close_descriptors, 0, says=("exited with code 1",)),
-    _is_lost(
-        "writes into the sockets of its process", hostile.write_into_sockets, says=("wrote into its connection",)
-    ),
-    Behaviour("reads standard input", hostile.read_stdin, returns="", note="It reads what the worker was given."),
-    Behaviour("replaces `sys.stdout` and its like", hostile.replace_streams),
+    _is_lost("writes into its process's sockets", hostile.write_into_sockets, says=("wrote into its connection",)),
+    Behaviour("reads standard input", hostile.read_stdin, returns="", note="It reads the worker's standard input."),
+    Behaviour("replaces `sys.stdout` and the other streams", hostile.replace_streams),
     Behaviour("closes `sys.stdout`", hostile.close_stream, ["stdout"], replaced=True),
     Behaviour("closes `sys.stderr`", hostile.close_stream, ["stderr"], replaced=True),
     Behaviour("closes descriptor 1", hostile.close_output, [1], replaced=True),
     Behaviour("writes megabytes to stdout and stderr", tasks.print_much, [2]),
     Behaviour(
-        "logs megabytes, and what cannot be shown", log_tasks.be_hostile, note="The first and the last are kept."
+        "logs megabytes, and objects that cannot be printed",
+        log_tasks.be_hostile,
+        note="The first and last lines are kept.",
     ),
-    Behaviour("sets up `logging` anew", log_tasks.set_up_logging, note="It is not heard after that, the next one is."),
+    Behaviour(
+        "reconfigures `logging`",
+        log_tasks.set_up_logging,
+        note="Its lines are not captured after that; those of the next task are.",
+    ),
     # what belongs to the process
     Behaviour("activates a language or a time zone", tasks.change_surroundings),
     Behaviour("ignores, blocks or handles signals", hostile.change_signals),
@@ -163,31 +167,31 @@ UNHARMED = [
     _times_out("swallows the soft timeout, under a `timeout`", hostile.swallow_everything),
     _times_out("swallows all errors, under a `timeout`", hostile.ignore_soft_timeout_for_ever.using(**SHORT), "x"),
     # errors and return values
-    _fails("recurses without end", hostile.exhaust_recursion, says=("builtins.RecursionError",)),
-    _fails("raises what cannot be shown", hostile.raise_hostile, "silent", says=("SilentError",)),
+    _fails("recurses endlessly", hostile.exhaust_recursion, says=("builtins.RecursionError",)),
+    _fails("raises an error that cannot be printed", hostile.raise_hostile, "silent", says=("SilentError",)),
     _fails("raises an error of ten megabytes", hostile.raise_hostile, "huge", says=("characters left out",)),
     _fails("raises an exception group", hostile.raise_hostile, "group", says=("BaseExceptionGroup",)),
     _fails("raises a chain of hundreds of errors", hostile.raise_hostile, "chain", says=("characters left out",)),
     _fails("raises an error that is its own cause", hostile.raise_hostile, "endless", says=("EndlessError: endless",)),
-    _fails("returns what is not JSON", hostile.return_hostile, "set", says=("UnserializableError",)),
+    _fails("returns a value that is not JSON", hostile.return_hostile, "set", says=("UnserializableError",)),
     _fails("returns NaN", hostile.return_hostile, "nan", says=("UnserializableError",)),
     _fails("returns text that is not Unicode", hostile.return_hostile, "surrogate", says=("UnserializableError",)),
-    _fails("returns too much", hostile.return_hostile, "large", says=("PayloadTooLarge",)),
+    _fails("returns too large a value", hostile.return_hostile, "large", says=("PayloadTooLarge",)),
     _fails("returns lists nested 10,000 deep", hostile.return_hostile, "deep", says=("UnserializableError",)),
     _fails(
-        "returns an object that raises when it is looked at",
+        "returns an object that raises when inspected",
         hostile.return_hostile,
         "masked",
         says=("UnserializableError",),
     ),
 ]
 
-# What a job of the first kind changes is there for the next one, until the process is replaced.
+# What such a job changes is still changed for the next one, until the process is replaced.
 LEAVING = Behaviour(
     "changes `os.environ`, the directory, the umask, the locale, `logging.disable()`, the default timeout of sockets "
     "or global variables, or leaves threads behind",
     hostile.change_process,
-    note="The next jobs find it so, until the process is replaced: see `--max-tasks-per-child`.",
+    note="The changes remain for the next jobs, until the process is replaced: see `--max-tasks-per-child`.",
 )
 
 # Each has a test of its own.
@@ -197,7 +201,7 @@ APART = {
         "uses more than `--max-memory-per-child`", usual.use_memory, 300, says=("--max-memory-per-child is 200 MiB",)
     ),
     "memory": _fails(
-        "exhausts the memory, under a limit of the process", hostile.exhaust_memory, says=("builtins.MemoryError",)
+        "exhausts the memory, under a limit on the process", hostile.exhaust_memory, says=("builtins.MemoryError",)
     ),
     "endless": Behaviour(
         "swallows all errors and never ends, without a `timeout`",
@@ -205,7 +209,7 @@ APART = {
         ["begun"],
         "RUNNING until the worker stops, then READY",
         attempt=0,
-        note="It is not free for other jobs until then: set a `timeout`.",
+        note="It is unavailable to other jobs until then: set a `timeout`.",
     ),
 }
 

@@ -27,6 +27,8 @@ class OwnPostgreSQL:
             "TEST_DATABASE": "postgresql",
             "TEST_POSTGRES_URL": server.get_uri(),
             "TEST_DATABASE_NAME": NAME,
+            # Or the settings would name a database for this process of `pytest -n`.
+            "PYTEST_XDIST_WORKER": "",
         }
 
     def migrate(self) -> None:

@@ -1,4 +1,4 @@
-"""Tasks that do to their process whatever a process can be done to."""
+"""Tasks that do everything to their process that can be done to one."""
 
 import asyncio
 import builtins
@@ -118,7 +118,7 @@ def signal_group(number: int) -> None:
 @task
 def signal_parent(number: int) -> None:
     os.kill(os.getppid(), number)
-    # Whoever has lost its parent is killed.
+    # A process that has lost its parent is killed.
     time.sleep(LONG if number == signal.SIGKILL else 0.5)
 
 

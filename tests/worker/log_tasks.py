@@ -15,7 +15,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from django_tasks_q import SoftCancel, SoftTimeout, task
-from django_tasks_q.worker import log_capture
+from django_tasks_q.worker.child import log_capture
 from tests.waiting import wait_for
 
 # The root's level is WARNING, as Django leaves it; this one's own level lets more through.

@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone, translation
 
-from django_tasks_q import Context, SoftTimeout, task
+from django_tasks_q import Context, Ignore, Reject, Retry, SoftTimeout, task
+from django_tasks_q.retries import FailedJob
 from tests import tasks as usual
 from tests.models import Effect
 
@@ -99,6 +101,89 @@ def match_for_ever() -> None:
     re.match(*CATASTROPHE)
 
 
+class Throttled(Exception):
+    """after: seconds that the other side asks us to wait."""
+
+    def __init__(self, after: float) -> None:
+        super().__init__(f"after {after:g}")
+        self.after = after
+
+
+class AsTold:
+    """Waits as the error says, and longer for a job of the queue "slow"."""
+
+    def delay(self, attempt: int, error: BaseException, job: FailedJob) -> float:
+        assert isinstance(error, Throttled)
+        return error.after * (10 if job.queue_name == "slow" else 1)
+
+
+@task(max_attempts=2, backoff=AsTold())
+def be_throttled(after: float) -> None:
+    raise Throttled(after)
+
+
+@task(takes_context=True, retry_on=ConnectionError, backoff=3_600)
+def ask_again(context: Context, after: float | None) -> int:
+    if context.attempt == 1:
+        raise Retry(after=after, reason="The other side asks us to wait.")
+    return context.attempt
+
+
+@task(max_attempts=3, backoff=0)
+def ask_again_with(number: int, *, step: int = 1, following: list[Any] | None = None) -> list[int]:
+    """Ask for another attempt with the first of some arguments, and hand on the others."""
+    if following:
+        new, *others = following
+        raise Retry(args=new, kwargs={"step": step + 1, "following": others})
+    return [number, step]
+
+
+class Again(Retry):
+    """It does not call its parent's __init__()."""
+
+    def __init__(self, number: int) -> None:
+        self.args_of_next = [number]
+
+
+@task(max_attempts=2, backoff=0)
+def spoil_and_ask_again(number: int, *, spoilt: list[Any]) -> list[Any]:
+    if number == 1:
+        # Not even a value that could be stored.
+        spoilt.append({1})
+        raise Again(2)
+    return [number, spoilt]
+
+
+@task(max_attempts=5, backoff=0)
+def ask_again_badly(how: str) -> None:
+    new: dict[str, Any] = {
+        "unknown": {"kwargs": {"unknown": 1}},
+        "too many": {"args": [how, how]},
+        "unserializable": {"args": [{how}]},
+        "too large": {"args": ["x" * 3_000_000]},
+    }
+    raise Retry(after=3_600, **new[how])
+
+
+@task(takes_context=True, atomic=True, max_attempts=5)
+def ignore(context: Context, reason: str) -> None:
+    Effect.objects.create(label="ignored", job_id=context.id)
+    raise Ignore(reason)
+
+
+@task(max_attempts=5, backoff=0)
+def reject() -> None:
+    raise Reject("It is not for us.")
+
+
+@task(takes_context=True)
+def reject_once(context: Context, flag: str) -> int:
+    if Path(flag).exists():
+        Path(flag).unlink()
+        raise Reject("Later, perhaps.", requeue=True)
+    return context.attempt
+
+
 @task(timeout=0.5, max_attempts=2, backoff=0.05)
 def overrun_twice() -> None:
     time.sleep(LONG)
@@ -139,6 +224,11 @@ def hoard_later(megabytes: int, seconds: float) -> int:
 
 
 # manners
+
+
+@task
+def connection_options() -> list[str]:
+    return sorted(connection.settings_dict["OPTIONS"])
 
 
 @task

@@ -15,7 +15,7 @@ from django_tasks_q.models import Job, Result
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.models import Effect
-from tests.rows import row_of, wait_until_done, wait_until_running
+from tests.rows import row_of, wait_until_begun, wait_until_done, wait_until_running
 from tests.waiting import LIMIT, wait_for, wait_for_results
 from tests.workers import WorkerProcess
 
@@ -186,6 +186,7 @@ def test_the_next_job_is_not_hit(start_worker: StartWorker) -> None:
 def test_the_worker_dies_before_it_can_cancel(start_worker: StartWorker) -> None:
     worker = start_worker("--concurrency", "1")
     result, _ = begin(tasks.swallow)
+    wait_until_begun(1)
     worker.freeze()
     result.cancel(by="Ann")
     assert row_of(result).status == JobStatus.RUNNING

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from django_tasks_q.models import Queue
-from django_tasks_q.worker.connections import OpenConnections
+from django_tasks_q.worker.child.connections import OpenConnections
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,9 +10,11 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 
 from django_tasks_q import enqueue_many
+from django_tasks_q.brokers import get_broker
 from django_tasks_q.lifecycle import ResultStatus, WorkerStatus
 from django_tasks_q.models import Job, Result, Worker
 from django_tasks_q.worker.database import Database
+from django_tasks_q.worker.shutdown import Shutdown, ShutdownSignals
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.models import Effect
@@ -82,14 +84,14 @@ def test_who_was_cut_off_asks_whether_it_lives_before_it_claims(start_worker: St
     result = usual.add.enqueue(1, 2).wait(20)
     assert len(result.worker_ids) == 1
     assert old not in result.worker_ids
-    assert f"Worker {old} was taken for dead" in worker.output
+    assert f"Worker {old} was presumed dead" in worker.output
 
 
 @pytest.mark.only_on("postgresql")
 @pytest.mark.usefixtures("transactional_db")
 def test_a_session_that_was_ended_in_its_transaction_is_gone() -> None:
     """As that of a worker is that was suspended in the middle of a round."""
-    database = Database(connection.alias)
+    database = Database(get_broker("default"), Shutdown(ShutdownSignals(), 0.0))
     database.is_new = False
     with database.guard(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
@@ -98,6 +100,19 @@ def test_a_session_that_was_ended_in_its_transaction_is_gone() -> None:
         assert poll.poll(LIMIT * 1_000)
         cursor.execute("SELECT 1")
     assert database.is_new
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_a_refusal_is_an_error_again_if_the_database_was_back_in_between(caplog: pytest.LogCaptureFixture) -> None:
+    database = Database(get_broker("default"), Shutdown(ShutdownSignals(), 0.0))
+    for is_back in (False, True, False):
+        with database.guard():
+            raise OperationalError('role "mysite" does not exist')
+        database.is_new = not is_back
+        with database.guard():
+            pass
+    refusals = [record.levelname for record in caplog.records if "cannot be used" in record.message]
+    assert refusals == ["ERROR", "WARNING", "ERROR"]
 
 
 def lock_sqlite(seconds: float) -> None:
@@ -136,5 +151,16 @@ def test_a_locked_database_only_delays(start_worker: StartWorker) -> None:
 
 def test_a_worker_may_be_started_before_its_database(start_worker: StartWorker) -> None:
     worker = start_worker("--settings", "tests.management.unreachable", wait=False)
-    wait_for(lambda: "The database does not answer" in worker.output, "the worker to miss its database")
+    missed = "cannot be used (unable to open" if settings.DATABASE == "sqlite" else "The database does not answer"
+    wait_for(lambda: missed in worker.output, "the worker to miss its database")
     assert worker.stop() == 0
+    assert "The worker has stopped without having reached its database." in worker.output
+
+
+def test_a_database_that_is_not_there_is_an_error_once(start_worker: StartWorker) -> None:
+    worker = start_worker("--settings", "tests.management.misnamed", wait=False)
+    wait_for(lambda: worker.output.count("The database cannot be used") > 1, "the worker to try again")
+    assert worker.stop() == 0
+    lines = [line for line in worker.output.splitlines() if "The database cannot be used" in line]
+    assert [" ERROR " in line for line in lines] == [True] + [False] * (len(lines) - 1)
+    assert 'look at DATABASES["default"]' in lines[0]

@@ -23,7 +23,7 @@ def test_a_callback_that_fails_after_the_commit_changes_nothing(worker: WorkerPr
     result = tasks.fail_after_commit.enqueue("once").wait(60)
     assert (result.return_value, row_of(result).attempt) == (42, 1)
     wait_for(lambda: "succeeded in" in worker.output, "the worker to say so")
-    assert f"What {result.task.module_path} left to on_commit() failed; job {result.id} is done." in worker.output
+    assert f"An on_commit() callback of {result.task.module_path} failed; job {result.id} is done." in worker.output
     assert "ZeroDivisionError" in worker.output
     assert worker.stop() == 0
     assert "belongs to another worker" not in worker.output

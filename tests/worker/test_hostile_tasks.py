@@ -137,7 +137,7 @@ def test_the_job_after_a_dead_child_runs_on_a_new_one(one_child: WorkerProcess) 
 
 @pytest.mark.only_on("sqlite")
 def test_a_flood_of_output_is_let_through(transactional_db: None) -> None:
-    """Into nothing: whatever reads the worker's output has to bear it."""
+    """Into nothing: this must be harmless to readers of the worker's output."""
     worker = WorkerProcess("--concurrency", "1", log=Path(os.devnull))
     try:
         worker.wait_until_ready()

@@ -12,7 +12,7 @@ from django_tasks_q.models import Result
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.models import Effect
-from tests.rows import row_of, wait_for_effects
+from tests.rows import row_of, wait_for_effects, wait_until_begun
 from tests.waiting import wait_for, wait_for_results
 from tests.workers import WorkerProcess
 
@@ -59,6 +59,7 @@ def test_another_worker_runs_what_a_killed_tree_held(start_worker: StartWorker, 
     labels = [str(number) for number in range(20)]
     results = enqueue_many((tasks.sleep_at_first, (label,), {}) for label in labels)
     wait_for_effects(labels)
+    wait_until_begun(20)
     if other == "before":
         start_worker("--concurrency", "2")
 
@@ -76,6 +77,7 @@ def test_children_end_with_their_supervisor(start_worker: StartWorker) -> None:
     worker = start_worker("--concurrency", "2")
     results = [tasks.sleep_at_first.enqueue("sleep"), tasks.run_program_at_first.enqueue("program")]
     wait_for_effects(["sleep", "program"])
+    wait_until_begun(2)
     assert len(worker.others()) >= 4
 
     worker.signal(signal.SIGKILL)

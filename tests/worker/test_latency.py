@@ -21,7 +21,7 @@ IDLE_SECONDS = float(os.environ.get("TEST_IDLE_SECONDS", "8"))
 
 
 def tell(figures: str) -> None:
-    """Show them to whoever runs pytest with -s."""
+    """Show them with pytest -s."""
     sys.stderr.write(f"\n{figures}\n")
 
 

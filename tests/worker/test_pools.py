@@ -1,6 +1,5 @@
 """The parent's side of a pool: no process is started here."""
 
-import select
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,16 +9,17 @@ from typing import Any
 import pytest
 
 from django_tasks_q.brokers import get_broker
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.services.registry import Identity, Registry
-from django_tasks_q.worker.pools.base import Announced, Finished
-from django_tasks_q.worker.pools.channels import FrameBuffer
+from django_tasks_q.worker.descriptors import wait_for_any
+from django_tasks_q.worker.pools.base import Announced, Finished, Lost
 from django_tasks_q.worker.pools.children import Assigned, CancelledRun, Child
-from django_tasks_q.worker.pools.exits import STOPPED, TIMED_OUT, UNCANCELLED
+from django_tasks_q.worker.pools.exits import GARBLED, STOPPED, TIMED_OUT, UNCANCELLED, Kill, too_large
 from django_tasks_q.worker.pools.fork_server import ForkServer
 from django_tasks_q.worker.pools.prefork import PreforkPool
-from django_tasks_q.worker.pools.tokens import TokenPipe
-from django_tasks_q.worker.pools.wire import Limit, Run, encode_limit, encode_ready
-from tests.waiting import wait_for
+from django_tasks_q.worker.wire.channels import FrameBuffer
+from django_tasks_q.worker.wire.frames import Limit, Run, encode_limit, encode_ready
+from django_tasks_q.worker.wire.tokens import TokenPipe
 
 from .jobs import make_job
 
@@ -56,13 +56,15 @@ def test_what_has_ended_in_time_is_not_killed_although_that_is_read_later(
     limit = Limit(1, time.monotonic() - 10.0, 1.0, retry=False, retry_in=0.0)
     ends[1].sendall(encode_ready() + encode_limit(limit))
     assert pool.collect() == []
-    run = Run(1, 10.0, 10.5, successful=True)
+    run = Run(1, 10.0, 10.5, Ending.SUCCESS)
     ends[1].sendall(run.encode())
 
     assert pool.seconds_until_limit() <= 0
-    assert pool.collect() == [Finished(first, run)]
+    (ended,) = pool.collect()
+    assert isinstance(ended, Finished)
+    assert (ended.job, ended.run) == (first, run)
     pool.enforce_limits()
-    assert (child.killed_for, [assigned.job for assigned in child.assigned.values()]) == ("", [second])
+    assert (child.killed_for, [assigned.job for assigned in child.assigned.values()]) == (None, [second])
 
 
 def test_what_is_over_its_limit_is_killed_for_it(pool: PreforkPool, child: Child) -> None:
@@ -72,11 +74,25 @@ def test_what_is_over_its_limit_is_killed_for_it(pool: PreforkPool, child: Child
     child.cancelled = CancelledRun(1, now - 1.0)
     pool.enforce_limits()
     assert (child.killed_for, child.exceeded) == (UNCANCELLED, None)
-    child.killed_for, child.limit = "", Limit(1, now - 5.0, 1.0, retry=False, retry_in=0.0)
+    child.killed_for, child.limit = None, Limit(1, now - 5.0, 1.0, retry=False, retry_in=0.0)
     pool.enforce_limits()
     assert (child.killed_for, child.exceeded) == (TIMED_OUT, child.limit)
     assert child.busy_for(now) == 5.0
     assert pool.seconds_until_limit() > 0
+
+
+@pytest.mark.parametrize("kill", [None, TIMED_OUT, UNCANCELLED, GARBLED, STOPPED, too_large("1 GB")])
+def test_what_a_child_takes_with_it_ends_as_the_child_did(child: Child, kill: Kill | None) -> None:
+    limit = Limit(1, 0.0, 1.0, retry=False, retry_in=0.0)
+    child.killed_for, child.exceeded = kill, limit if kill is TIMED_OUT else None
+    job, ending = make_job(), kill.ending if kill else Ending.LOST
+    assert child.end_of(Assigned(1, job, 0.0), "died", 2.0) == Lost(job, ending, "died", 2.0, child.exceeded)
+
+
+def test_the_job_after_the_one_over_its_limit_is_lost_with_the_child(child: Child) -> None:
+    child.killed_for, child.exceeded = TIMED_OUT, Limit(1, 0.0, 1.0, retry=False, retry_in=0.0)
+    job = make_job()
+    assert child.end_of(Assigned(2, job, 0.0), "died", 2.0) == Lost(job, Ending.LOST, "died", 2.0)
 
 
 def test_news_that_a_child_has_not_begun_is_not_lost(
@@ -89,7 +105,7 @@ def test_news_that_a_child_has_not_begun_is_not_lost(
     pool.collect()
     (assigned,) = child.assigned.values()
     assert (assigned.job, assigned.news) == (job, "{}")
-    ends[1].sendall(Run(assigned.seq, 0.0, 0.0).encode())
+    ends[1].sendall(Run(assigned.seq, 0.0, 0.0, Ending.ERROR).encode())
     assert pool.collect() == [Announced(job)]
 
 
@@ -98,19 +114,21 @@ def test_nothing_comes_back_of_what_was_abandoned(
 ) -> None:
     pool.assign(child, [make_job()])
     pool.abandon_running()
-    ends[1].sendall(Run(1, 10.0, 10.5, successful=True).encode())
+    ends[1].sendall(Run(1, 10.0, 10.5, Ending.SUCCESS).encode())
     assert pool.collect() == []
     assert (list(pool.jobs()), child.killed_for) == ([], STOPPED)
 
 
 def test_more_is_asked_of_the_fork_server_than_it_reads_at_once(ends: tuple[socket, socket]) -> None:
-    """It imports the project first; 270 requests fill the socket."""
+    """It imports the project first; 270 requests fill the socket, and the supervisor does not wait for that."""
     ours, theirs = ends
     ours.setblocking(False)
     server, spawned = ForkServer(0, ours), 1_000
+    for pid in range(spawned):
+        server.kill(pid)
+    assert server.has_output
 
     def serve() -> int:
-        wait_for(lambda: _is_full(ours), "the socket to be full")
         found = b""
         while found.count(b"\n") < spawned:
             found += theirs.recv(4_096)
@@ -119,13 +137,11 @@ def test_more_is_asked_of_the_fork_server_than_it_reads_at_once(ends: tuple[sock
 
     with ThreadPoolExecutor() as executor:
         serving: Any = executor.submit(serve)
-        for pid in range(spawned):
-            server.kill(pid)
+        heard = []
+        while server.has_output or not serving.done():
+            wait_for_any([(ours.fileno(), server.has_output)], 0.1)
+            server.flush()
+            # Who does not read what it says keeps it from reading.
+            heard += server.receive()
         assert serving.result() == spawned
-    assert {"spawned": 1, "pid": 2} in server.receive()
-
-
-def _is_full(channel: socket) -> bool:
-    poll = select.poll()
-    poll.register(channel, select.POLLOUT)
-    return not poll.poll(0)
+    assert {"spawned": 1, "pid": 2} in [*heard, *server.receive()]

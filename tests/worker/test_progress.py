@@ -10,10 +10,10 @@ import pytest
 from django_tasks_q import Context
 from django_tasks_q.models import Job
 from django_tasks_q.results import Progress
-from django_tasks_q.worker import reporter as module
-from django_tasks_q.worker.interruption import Interruption
-from django_tasks_q.worker.pools.wire import ProgressNote
-from django_tasks_q.worker.reporter import INTERVAL, Reporter, RunControl
+from django_tasks_q.worker.child import progress as module
+from django_tasks_q.worker.child.interruption import Interruption
+from django_tasks_q.worker.child.progress import INTERVAL, Reporter, RunControl
+from django_tasks_q.worker.wire.frames import ProgressNote
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.rows import row_of

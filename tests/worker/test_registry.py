@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from django_tasks_q.lifecycle import WorkerStatus
 from django_tasks_q.models import Worker
-from django_tasks_q.services.registry import HIDDEN, Identity, Load, Registry, process_start
+from django_tasks_q.services.liveness import HIDDEN, Liveness, process_start
+from django_tasks_q.services.registry import Identity, Load, Registry
 from tests.services import is_required
 
 LOAD = Load(running=1, finished=2, memory=3)
@@ -25,6 +26,14 @@ MOMENT = timedelta(seconds=1)
 
 def make_registry(broker: Any, concurrency: int = 2) -> Registry:
     return Registry(broker, Identity("name", ["a"], ["b"], concurrency))
+
+
+def liveness(registry: Registry) -> Liveness:
+    return Liveness(registry.broker, registry.clock)
+
+
+def find_dead(registry: Registry) -> list[Worker]:
+    return liveness(registry).find_dead(but=registry.worker_id)
 
 
 def silence(registry: Registry, seconds: float) -> None:
@@ -39,20 +48,20 @@ def registry(broker: Any) -> Registry:
 
 
 def test_a_worker_tells_who_and_where_it_is(broker: Any) -> None:
-    before = broker.now()
+    before = broker.dialect.now()
     registry = make_registry(broker)
     registry.register()
     row = Worker.objects.get()
     assert (row.id, row.pid, row.concurrency) == (registry.worker_id, os.getpid(), 2)
     assert (row.queues, row.excluded_queues, row.status) == (["a"], ["b"], WorkerStatus.ONLINE)
-    assert before - MOMENT < row.heartbeat_at < broker.now() + MOMENT
+    assert before - MOMENT < row.heartbeat_at < broker.dialect.now() + MOMENT
     assert row.process_start == process_start(os.getpid()) != ""
 
 
 def test_clock_of_the_host_may_be_set(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, host_time = registry.clock, time.time
+    before, host_time = registry.clock.ahead, time.time
     monkeypatch.setattr(time, "time", lambda: host_time() + 3_600)
-    assert registry.clock == pytest.approx(before - 3_600, abs=5)
+    assert registry.clock.ahead == pytest.approx(before - 3_600, abs=5)
 
 
 def test_who_could_not_register_has_no_id(broker: Any) -> None:
@@ -64,22 +73,22 @@ def test_who_could_not_register_has_no_id(broker: Any) -> None:
 
 def test_a_beat_tells_the_load(registry: Registry) -> None:
     silence(registry, 5)
-    before = registry.broker.now()
+    before = registry.broker.dialect.now()
     assert registry.beat(LOAD, idle=True)
     row = Worker.objects.get()
     assert (row.running, row.finished, row.memory, row.idle) == (1, 2, 3, True)
-    assert before - MOMENT < row.heartbeat_at < registry.broker.now() + MOMENT
+    assert before - MOMENT < row.heartbeat_at < registry.broker.dialect.now() + MOMENT
 
 
 def test_who_was_given_up_cannot_beat(broker: Any, registry: Registry) -> None:
     silence(registry, broker.options.rescue_after + 1)
     other = make_registry(broker)
     other.register()
-    (dead,) = other.find_dead()
-    assert [row.id for row in other.lock_dead([dead])] == [registry.worker_id]
-    other.mark_lost(dead)
+    (dead,) = find_dead(other)
+    assert [row.id for row in liveness(other).lock_dead([dead])] == [registry.worker_id]
+    liveness(other).mark_lost(dead)
     assert not registry.beat(LOAD, idle=True)
-    assert other.find_dead() == []
+    assert find_dead(other) == []
 
     old = registry.worker_id
     assert registry.register() != old
@@ -106,23 +115,23 @@ def test_a_beat_that_had_to_wait_tells_the_time_after_it(registry: Registry) -> 
 
 def test_who_looks_lives(registry: Registry) -> None:
     silence(registry, 3_600)
-    assert registry.find_dead() == []
+    assert find_dead(registry) == []
 
 
 def test_a_neighbour_without_a_process_is_dead_at_once(broker: Any, registry: Registry) -> None:
     other = make_registry(broker)
     other.register()
-    assert other.find_dead() == []
+    assert find_dead(other) == []
     # Another process has its number now.
     Worker.objects.filter(id=registry.worker_id).update(process_start="1")
-    assert [row.id for row in other.find_dead()] == [registry.worker_id]
+    assert [row.id for row in find_dead(other)] == [registry.worker_id]
     Worker.objects.filter(id=registry.worker_id).update(node="another machine")
-    assert other.find_dead() == []
+    assert find_dead(other) == []
 
 
 HIDING = """
 import os
-from django_tasks_q.services.registry import process_start
+from django_tasks_q.services.liveness import process_start
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
@@ -151,11 +160,20 @@ def test_who_has_left_is_not_rescued_and_forgotten_in_the_end(broker: Any, regis
     silence(registry, 3_600)
     other = make_registry(broker)
     other.register()
-    assert other.find_dead() == []
-    other.forget_old(timedelta(hours=2))
+    assert find_dead(other) == []
+    liveness(other).forget_old(timedelta(hours=2))
     assert Worker.objects.count() == 2
-    other.forget_old(timedelta(minutes=30))
+    liveness(other).forget_old(timedelta(minutes=30))
     assert [row.id for row in Worker.objects.all()] == [other.worker_id]
+
+
+def test_those_that_are_gone_are_forgotten_bit_by_bit(broker: Any, registry: Registry) -> None:
+    gone = timezone.now() - timedelta(hours=2)
+    given = {"concurrency": 1, "pid": 1, "started_at": gone, "heartbeat_at": gone, "status": WorkerStatus.LOST}
+    Worker.objects.bulk_create(Worker(id=f"w{number}", **given) for number in range(25))
+    deleted = [liveness(registry).forget_old(timedelta(hours=1), limit=10) for _ in range(4)]
+    assert deleted == [10, 10, 5, 0]
+    assert [row.id for row in Worker.objects.all()] == [registry.worker_id]
 
 
 def test_a_slow_answer_does_not_set_the_clock_wrong(broker: Any, registry: Registry) -> None:
@@ -167,7 +185,7 @@ def test_a_slow_answer_does_not_set_the_clock_wrong(broker: Any, registry: Regis
             time.sleep(delays.pop())
         return answer
 
-    before = registry.clock
+    before = registry.clock.ahead
     with connection.execute_wrapper(dawdle):
-        registry.set_clock()
-    assert abs(registry.clock - before) < 0.2
+        registry.clock.compare()
+    assert abs(registry.clock.ahead - before) < 0.2

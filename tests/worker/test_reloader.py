@@ -26,6 +26,15 @@ while True:
     signal.pause()
 """
 
+# Has no handlers yet.
+STARTING = """
+import os, signal
+
+os.kill(os.getppid(), signal.SIGUSR1)
+while True:
+    signal.pause()
+"""
+
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -64,4 +73,12 @@ def test_a_signal_that_comes_before_the_worker_is_passed_on(
 
     monkeypatch.setattr(module, "_modification_times", be_stopped)
     # It may come before the worker has a handler for it.
-    assert reloader.run() in {7, -signal.SIGTERM}
+    assert reloader.run() in {7, 0}
+
+
+def test_ctrl_c_while_the_worker_starts_is_no_failure(reloader: Reloader, capfd: pytest.CaptureFixture[str]) -> None:
+    reloader.command = [sys.executable, "-c", STARTING]
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: reloader.forward(signal.SIGINT, frame))
+    assert reloader.run() == 0
+    signal.signal(signal.SIGUSR1, before)
+    assert "KeyboardInterrupt" not in capfd.readouterr().err

@@ -56,7 +56,7 @@ def test_a_stopping_worker_gives_up_on_a_database_that_stays_away(
     own.stop()
     worker.signal()
     assert worker.wait() == 1
-    assert "1 jobs are left to the other workers to rescue" in worker.output
+    assert "1 jobs are left for other workers to rescue" in worker.output
 
     own.start()
     assert start_worker("--burst", environment=own.environment, wait=False).wait() == 0

@@ -2,6 +2,8 @@
 
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,12 +21,12 @@ from tests.workers import WorkerProcess
 from . import tasks
 
 
-def counts(result: TasksQResult) -> tuple[str, int, int, int]:
+def counts(result: TasksQResult[Any]) -> tuple[str, int, int, int]:
     row = row_of(result)
     return str(row.status), row.attempt, row.failures, row.losses
 
 
-def exceptions(result: TasksQResult) -> list[str]:
+def exceptions(result: TasksQResult[Any]) -> list[str]:
     return [error["exception"].rpartition(".")[2] for error in row_of(result).errors]
 
 
@@ -44,6 +46,100 @@ def test_errors_are_retried_within_the_budget(worker: WorkerProcess) -> None:
     assert thrice.worker_ids == [worker.row.id] * 3
     assert fourth.wait(30).return_value == 4
     assert counts(fourth) == ("SUCCESSFUL", 4, 3, 0)
+
+
+def scheduled(result: TasksQResult[Any]) -> Job:
+    return wait_for(lambda: Job.objects.filter(pk=result.id, status="SCHEDULED").first(), f"{result.id} to wait")
+
+
+def seconds_to_wait(job: Job) -> float:
+    return float((job.due_at - datetime.fromisoformat(job.errors[-1]["finished_at"])).total_seconds())
+
+
+def test_a_task_says_when_it_runs_again_and_why(worker: WorkerProcess) -> None:
+    twice = tasks.ask_again.using(max_attempts=2)
+    later, sometime, now, once = (
+        twice.enqueue(900), twice.enqueue(None), twice.enqueue(0), tasks.ask_again.enqueue(0)
+    )  # fmt: skip
+    job = scheduled(later)
+    assert (job.reason, job.failures) == ("Retry: The other side asks us to wait.", 1)
+    assert exceptions(later) == ["Retry"]
+    assert 890 < seconds_to_wait(job) < 910
+    assert 3_590 < seconds_to_wait(scheduled(sometime)) < 3_610
+    assert control.run_now([job.pk]) == {job.pk}
+    assert wait_for_results([later, now]) == [2, 2]
+    assert once.wait(30).status == "FAILED"
+    assert row_of(once).reason == "Retry: The other side asks us to wait. (no attempt is left: max_attempts is 1)"
+
+
+def test_a_task_asks_for_another_attempt_with_other_arguments(worker: WorkerProcess) -> None:
+    result = tasks.ask_again_with.enqueue(1, following=[[2], ["é👍"]])
+    assert result.wait(30).return_value == ["é👍", 3]
+    row = row_of(result)
+    assert (row.args, row.kwargs) == (["é👍"], {"step": 3, "following": []})
+    assert counts(result) == ("SUCCESSFUL", 3, 2, 0)
+    assert exceptions(result) == ["Retry", "Retry"]
+
+
+REFUSED = {
+    "unknown": ("TypeError", "ask_again_badly() does not take these arguments: got an unexpected keyword"),
+    "too many": ("TypeError", "ask_again_badly() does not take these arguments: too many positional"),
+    "unserializable": ("UnserializableError", "args[0] is a set"),
+    "too large": ("PayloadTooLarge", "bytes of JSON; at most"),
+}
+
+
+def test_a_job_fails_that_asks_for_arguments_which_are_refused(worker: WorkerProcess) -> None:
+    results = {how: tasks.ask_again_badly.enqueue(how) for how in REFUSED}
+    for how, (error, message) in REFUSED.items():
+        result = results[how].wait(30)
+        assert counts(result) == ("FAILED", 1, 1, 0)
+        assert exceptions(result) == [error]
+        (only,) = result.errors
+        assert "Retry() with new arguments: " in row_of(result).reason
+        assert message in only.traceback
+        assert "raise Retry(after=3_600, **new[how])" in only.traceback
+        assert row_of(result).args == [how]
+
+
+def test_a_task_ignores_a_call(worker: WorkerProcess) -> None:
+    told, silent = tasks.ignore.enqueue("The order is paid."), tasks.ignore.enqueue("")
+    for result in (told, silent):
+        assert (result.wait(30).status, result.errors) == ("FAILED", [])
+        assert counts(result) == ("CANCELLED", 1, 0, 0)
+    assert row_of(told).reason == "The order is paid."
+    assert row_of(silent).reason == "The task ignored this call."
+    assert not Effect.objects.exists()
+
+
+def test_a_task_rejects_a_call(worker: WorkerProcess, tmp_path: Path) -> None:
+    result = tasks.reject.enqueue().wait(30)
+    assert counts(result) == ("FAILED", 1, 1, 0)
+    assert (exceptions(result), row_of(result).reason) == (["Reject"], "Reject: It is not for us.")
+
+    flag = tmp_path / "flag"
+    flag.touch()
+    put_back = tasks.reject_once.enqueue(str(flag))
+    assert scheduled(put_back).reason == "Reject: Later, perhaps."
+    assert put_back.wait(30).return_value == 1
+    assert (counts(put_back), put_back.errors) == (("SUCCESSFUL", 1, 0, 0), [])
+
+
+def test_arguments_that_are_left_as_they_are_are_those_that_were_enqueued(worker: WorkerProcess) -> None:
+    result = tasks.spoil_and_ask_again.enqueue(1, spoilt=[])
+    assert result.wait(30).return_value == [2, []]
+
+
+def test_a_policy_sees_the_error_and_the_job(worker: WorkerProcess) -> None:
+    usual_queue = tasks.be_throttled.enqueue(500)
+    slow = tasks.be_throttled.using(queue_name="slow").enqueue(500)
+    assert 490 < seconds_to_wait(scheduled(usual_queue)) < 510
+    assert 4_990 < seconds_to_wait(scheduled(slow)) < 5_010
+
+
+def test_what_is_named_is_not_retried(worker: WorkerProcess) -> None:
+    result = usual.boom_thrice.using(dont_retry_on=ValueError).enqueue().wait(30)
+    assert counts(result) == ("FAILED", 1, 1, 0)
 
 
 def test_backoff_keeps_a_job_waiting(worker: WorkerProcess) -> None:
@@ -78,7 +174,7 @@ def test_losses_are_counted_apart_from_errors(worker: WorkerProcess) -> None:
 
 
 @pytest.mark.parametrize("task", [usual.kill_process, usual.exit_process], ids=["signal", "exit"])
-def test_a_poison_job_fails_after_max_losses(worker: WorkerProcess, task: Task) -> None:
+def test_a_poison_job_fails_after_max_losses(worker: WorkerProcess, task: Task[..., Any]) -> None:
     result = task.using(max_attempts=10).enqueue()
     others = [usual.add.enqueue(1, number) for number in range(5)]
     assert result.wait(30).status == "FAILED"
@@ -107,7 +203,7 @@ def test_what_cannot_be_stored_fails_at_the_first_attempt(start_worker: StartWor
     large = usual.return_text.using(max_attempts=attempts).enqueue(10_001).wait(30)
     fits = usual.return_text.enqueue(9_000).wait(30)
     assert [counts(result) for result in (unserializable, large)] == [("FAILED", 1, 1, 0)] * 2
-    assert (exceptions(unserializable), exceptions(large)) == (["UnserializableError"], ["PayloadTooLarge"])
+    assert (exceptions(unserializable), exceptions(large)) == (["TypeError"], ["PayloadTooLarge"])
     assert "the return value" in row_of(unserializable).reason
     assert "10,003" in row_of(large).reason or "10003" in row_of(large).reason
     assert len(fits.return_value) == 9_000

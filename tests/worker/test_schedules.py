@@ -12,8 +12,8 @@ from django_tasks_q import cron, every, once
 from django_tasks_q.control import schedules
 from django_tasks_q.lifecycle import RunStatus
 from django_tasks_q.models import Job, Result, Schedule, ScheduleRun, Worker
+from django_tasks_q.moments import to_aware, to_stored
 from django_tasks_q.monitoring.schedules import find_schedule, state
-from django_tasks_q.schedules.moments import to_aware, to_stored
 from tests.conftest import StartWorker
 from tests.models import Effect
 from tests.waiting import LIMIT, wait_for
@@ -64,7 +64,7 @@ def test_no_slot_is_fired_twice_and_none_is_missed_whatever_happens_to_workers(s
 
 
 def disturb(workers: list[WorkerProcess]) -> None:
-    """Kill one worker as a host that loses its power, and hold another until it was taken for dead."""
+    """Kill one worker as a host that loses its power, and hold another until it was presumed dead."""
     time.sleep(SECONDS / 6)
     workers[0].kill_all()
     time.sleep(SECONDS / 6)

@@ -45,7 +45,7 @@ def test_it_is_noticed_in_time(start_worker: StartWorker, network: Network) -> N
         assert wait_for_results([usual.add.enqueue(1, 2)]) == [3]
         host.pull_out()
         # By itself the kernel would try for a quarter of an hour.
-        wait_for(lambda: "does not answer" in worker.output, "the worker to notice")
+        wait_for(lambda: "The database does not answer" in worker.output, "the worker to notice")
         host.plug_in()
         wait_for(lambda: "is back" in worker.output, "the worker to connect again")
         assert wait_for_results([usual.add.enqueue(2, 3)]) == [5]

@@ -11,11 +11,12 @@ from django.utils import timezone
 from django_tasks_q import enqueue_many
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import ClaimedJob, Outcome
+from django_tasks_q.lifecycle import Ending
 from django_tasks_q.models import Job, Statistics
 from django_tasks_q.models.statistics import COUNTS, HOUR, MINUTE, RUNS, SUMS, WAITS
 from django_tasks_q.services.registry import Identity, Registry
-from django_tasks_q.services.statistics import Condenser, Gatherer
-from django_tasks_q.task import EXPIRES_AT
+from django_tasks_q.services.statistics import StatisticsCollector, StatisticsRollup
+from django_tasks_q.task_options import EXPIRES_AT
 
 from .. import tasks
 from ..conftest import StartWorker
@@ -32,15 +33,23 @@ def registry(broker: Any) -> Registry:
 
 
 def run(
-    gatherer: Gatherer, status: str = "SUCCESSFUL", *, seconds: float = 0.1, waited: float = 0.01, **changes: Any
+    collector: StatisticsCollector,
+    status: str = "SUCCESSFUL",
+    *,
+    ending: Ending = Ending.SUCCESS,
+    seconds: float = 0.1,
+    waited: float = 0.01,
+    **changes: Any,
 ) -> None:
-    """Tell of a run that took so many seconds."""
+    """Tell of a run that took this many seconds."""
     enqueued = NOW if settings.USE_TZ else timezone.make_naive(NOW)
     blank: dict[str, Any] = dict.fromkeys(ClaimedJob._fields)
     named = {name: changes.pop(name) for name in ("queue_name", "task_path", "attempt") if name in changes}
     job = ClaimedJob(**blank | {"queue_name": "q", "task_path": "t", "enqueued_at": enqueued, "attempt": 1} | named)
     started = NOW + timedelta(seconds=waited)
-    gatherer.note(job, Outcome("id", job.attempt, status, started, started + timedelta(seconds=seconds), **changes))
+    collector.note(
+        job, Outcome("id", job.attempt, ending, status, started, started + timedelta(seconds=seconds), **changes)
+    )
 
 
 def counts(row: Statistics) -> dict[str, int]:
@@ -102,17 +111,17 @@ def test_nothing_is_counted_where_that_is_off(start_worker: StartWorker) -> None
 
 def test_what_several_workers_have_counted_is_added_up(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     # All in one minute.
-    monkeypatch.setattr(registry, "database_now", lambda: NOW)
-    first, second = Gatherer(registry), Gatherer(registry)
+    monkeypatch.setattr(registry.clock, "utc_now", lambda: NOW)
+    first, second = StatisticsCollector(registry), StatisticsCollector(registry)
     run(first, seconds=0.1)
     run(first, "FAILED", seconds=3.0, waited=5000.0)
     run(first, task_path="other")
     run(second, seconds=0.1, waited=-3.0)
-    run(second, "READY", seconds=0.0001, lost=True, attempt=2)
-    run(second, "READY", charged=False)
-    run(second, "CANCELLED", charged=False)
-    for gatherer in (first, second, first):
-        gatherer.run()
+    run(second, "READY", seconds=0.0001, ending=Ending.LOST, attempt=2)
+    run(second, "READY", ending=Ending.RELEASED)
+    run(second, "CANCELLED", ending=Ending.RELEASED)
+    for collector in (first, second, first):
+        collector.run()
     other, row = Statistics.objects.order_by("task_path")
     assert (row.backend, row.queue_name, row.task_path, row.period) == ("default", "q", "t", MINUTE)
     assert (row.at.second, row.at.microsecond) == (0, 0)
@@ -126,24 +135,24 @@ def test_what_several_workers_have_counted_is_added_up(registry: Registry, monke
 
 
 def test_many_tasks_at_once(registry: Registry) -> None:
-    gatherer = Gatherer(registry)
+    collector = StatisticsCollector(registry)
     for number in range(250):
-        run(gatherer, task_path=f"task-{number}")
-    gatherer.run()
+        run(collector, task_path=f"task-{number}")
+    collector.run()
     assert Statistics.objects.count() == 250
 
 
 def test_what_the_database_did_not_take_is_added_later(registry: Registry) -> None:
-    gatherer = Gatherer(registry)
-    run(gatherer)
+    collector = StatisticsCollector(registry)
+    run(collector)
 
     def be_away(*statement: Any) -> Any:
-        raise OperationalError("The database is away.")
+        raise OperationalError("The database is unreachable.")
 
     with connection.execute_wrapper(be_away), pytest.raises(OperationalError):
-        gatherer.run()
-    run(gatherer)
-    gatherer.run()
+        collector.run()
+    run(collector)
+    collector.run()
     assert counts(Statistics.objects.get()) == {"successful": 2}
 
 
@@ -157,7 +166,7 @@ def test_minutes_of_yesterday_become_hours(registry: Registry) -> None:
     insert(hour - timedelta(hours=2), successful=5)
     insert(hour - timedelta(days=100), period=HOUR, successful=7)
     for _ in range(4):
-        Condenser(registry).run()
+        StatisticsRollup(registry).run()
     rows = Statistics.objects.filter(task_path="t").order_by("at").values_list("period", "successful", "run_23")
     assert list(rows) == [(HOUR, 6, 6), (MINUTE, 5, 0)]
     row = Statistics.objects.get(task_path="t", period=HOUR)
@@ -165,6 +174,46 @@ def test_minutes_of_yesterday_become_hours(registry: Registry) -> None:
     expected = hour - timedelta(days=2)
     assert row.at == (expected if settings.USE_TZ else timezone.make_naive(expected))
     assert Statistics.objects.filter(period=HOUR).count() == 4
+
+
+@pytest.mark.parametrize("names", [1, 3])
+def test_a_minute_of_very_many_tasks_becomes_part_of_an_hour_bit_by_bit(registry: Registry, names: int) -> None:
+    minute = (NOW - timedelta(days=2)).replace(minute=7, second=0, microsecond=0)
+    at = minute if settings.USE_TZ else timezone.make_naive(minute)
+    Statistics.objects.bulk_create(
+        Statistics(
+            backend="default", period=MINUTE, at=at, queue_name=f"q{n % names}", task_path=f"t{n:04}", successful=1
+        )
+        for n in range(2_300)
+    )
+    left = []
+    for _ in range(3):
+        StatisticsRollup(registry).run()
+        left.append(Statistics.objects.filter(period=MINUTE).count())
+    assert left == [1_300, 300, 0]
+    assert Statistics.objects.filter(period=HOUR, successful=1).count() == 2_300
+
+
+def test_what_is_too_old_is_deleted_bit_by_bit(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = (NOW - timedelta(days=200)).replace(minute=0, second=0, microsecond=0)
+    at = [begin + timedelta(hours=n) for n in range(2_300)]
+    Statistics.objects.bulk_create(
+        Statistics(
+            backend="default",
+            period=HOUR,
+            at=moment if settings.USE_TZ else timezone.make_naive(moment),
+            queue_name="q",
+            task_path="t",
+        )
+        for moment in at
+    )
+    options = type(registry.broker.options)(statistics_ttl=3_600.0)
+    monkeypatch.setattr(get_broker("default"), "options", options)
+    condenser, left = StatisticsRollup(registry), []
+    for _ in range(3):
+        condenser.run()
+        left.append(Statistics.objects.count())
+    assert left == [1_300, 300, 0]
 
 
 def test_statistics_are_kept_for_as_long_as_the_option_says(
@@ -175,5 +224,5 @@ def test_statistics_are_kept_for_as_long_as_the_option_says(
     insert(NOW, successful=1)
     options = type(registry.broker.options)(statistics_ttl=3_600.0)
     monkeypatch.setattr(get_broker("default"), "options", options)
-    Condenser(registry).run()
+    StatisticsRollup(registry).run()
     assert Statistics.objects.count() == 1

@@ -1,4 +1,4 @@
-"""The end of a worker: what runs may finish, the rest is READY at once, and nothing is charged that did not run."""
+"""The end of a worker: running jobs may finish, the others are READY at once, and none is charged that did not run."""
 
 import os
 import signal
@@ -137,7 +137,7 @@ def test_what_goes_back_is_run_by_another_worker_at_once(start_worker: StartWork
 
 
 def hears(worker: WorkerProcess, number: signal.Signals) -> bool:
-    """Say whether the process has a handler for a signal by now."""
+    """Return whether the process has a handler for a signal by now."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{worker.pid}/status").read_text().splitlines())
     return bool(int(fields["SigCgt"], 16) >> (number - 1) & 1)
 
@@ -175,7 +175,7 @@ def test_a_worker_that_is_asked_to_drain_ends_with_its_jobs(start_worker: StartW
     assert {(row.status, row.attempt) for row in long} == {(ResultStatus.SUCCESSFUL, 1)}
     assert long.count() == LONG
     assert_nothing_is_charged(short)
-    assert "running jobs may finish in their own time" in worker.output
+    assert "Stopping: waiting as long as needed for " in worker.output
 
 
 def test_a_worker_that_is_asked_to_stop_stops_now(start_worker: StartWorker, tmp_path: Path) -> None:

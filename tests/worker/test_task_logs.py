@@ -1,4 +1,4 @@
-"""What tasks log stands with their jobs, from real workers."""
+"""What tasks log is stored with their jobs, from real workers."""
 
 import logging
 import time
@@ -10,11 +10,11 @@ import pytest
 from django_tasks_q import TasksQResult
 from django_tasks_q.control import jobs
 from django_tasks_q.models import JobLog
-from django_tasks_q.monitoring.log_lines import LoggedAttempt, find_lines
-from django_tasks_q.worker import log_capture as module
-from django_tasks_q.worker.log_capture import INTERVAL, LogCapture
-from django_tasks_q.worker.pools.wire import LogNote, decode_job, encode_job
-from django_tasks_q.worker.rows import JobRow
+from django_tasks_q.monitoring.job_logs import LoggedAttempt, find_lines
+from django_tasks_q.worker.child import log_capture as module
+from django_tasks_q.worker.child.log_capture import INTERVAL, LogCapture
+from django_tasks_q.worker.child.rows import JobRow
+from django_tasks_q.worker.wire.frames import LogNote, decode_job, encode_job
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.rows import row_of
@@ -183,7 +183,9 @@ def test_of_many_lines_the_first_and_the_last_are_kept(worker: WorkerProcess) ->
     assert 60_000 < size < 66_000
 
 
-def test_a_task_that_sets_up_logging_anew_is_heard_no_more_and_the_next_one_is(start_worker: StartWorker) -> None:
+def test_a_task_that_reconfigures_logging_is_not_captured_after_that_but_the_next_is(
+    start_worker: StartWorker,
+) -> None:
     start_worker("--concurrency", "1")
     deaf, result = tasks.set_up_logging.enqueue(), tasks.speak.enqueue()
     wait_for_results([deaf, result])

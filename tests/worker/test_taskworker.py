@@ -122,6 +122,8 @@ def test_json_logs_can_be_parsed_line_by_line(start_worker: StartWorker) -> None
     assert [line["status"] for line in about[bad.id]] == ["SCHEDULED", "SCHEDULED", "FAILED"]
     assert [line["status"] for line in about[lost.id]] == ["READY", "READY", "FAILED"]
     assert any("left a transaction open" in line["message"] for line in lines)
+    [worker_id] = {line["worker"] for job in about for line in about[job]}
+    assert worker_id in lines[-1]["message"]
 
 
 def test_text_logs_have_a_line_for_each_event(start_worker: StartWorker) -> None:

@@ -69,6 +69,14 @@ def test_a_timeout_is_retried_like_an_error(worker: WorkerProcess) -> None:
     assert (row_of(result).attempt, row_of(result).failures) == (2, 2)
 
 
+def test_a_soft_timeout_is_a_timeout_to_retry_on(worker: WorkerProcess) -> None:
+    retried = tasks.overrun_softly.using(max_attempts=2, backoff=0, retry_on=TimeoutError).enqueue()
+    other = tasks.overrun_softly.using(max_attempts=2, backoff=0, retry_on=ConnectionError).enqueue()
+    assert [(row_of(result.wait(LIMIT)).failures, result.status) for result in (retried, other)] == [
+        (2, "FAILED"), (1, "FAILED"),
+    ]  # fmt: skip
+
+
 def test_a_soft_timeout_lets_the_task_clean_up(worker: WorkerProcess) -> None:
     caught = usual.clean_up.enqueue(60)
     uncaught = tasks.overrun_softly.enqueue()

@@ -52,7 +52,7 @@ def test_an_older_worker_works_on_the_tables_of_a_newer_one(start_worker: StartW
     results = [usual.add.enqueue(1, 2), *enqueue_many([(usual.add, (2, 2), {}), (usual.succeed_at, (2,), {})])]
     assert wait_for_results(results) == [3, 4, 2]
     assert worker.stop() == 0
-    assert "has migrations that this version does not know: 9999_more; it works all the same." in worker.output
+    assert "has migrations that this version does not know: 9999_more; the worker runs anyway." in worker.output
     assert not Job.objects.exists()
 
 
@@ -61,7 +61,7 @@ def test_an_older_worker_refuses_tables_that_it_cannot_fill(start_worker: StartW
     migrate("tests.newest", "9999")
     worker = start_worker("--concurrency", "1", wait=False)
     assert worker.wait() == 1
-    assert "9999_more. They demand what it cannot fill: django_tasks_q_result.colour." in worker.output
+    assert "9999_more. They require columns that it cannot fill: django_tasks_q_result.colour." in worker.output
     assert "Traceback" not in worker.output
     assert str(Job.objects.get().id) == result.id
 

@@ -1,4 +1,4 @@
-"""How a schedule, and what became of its slots, are shown."""
+"""How a schedule and its past slots are displayed."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,12 +13,13 @@ from django.utils.translation import gettext_lazy
 
 from ...exceptions import InvalidSchedule
 from ...lifecycle import JobStatus, ResultStatus, RunStatus
+from ...models import Schedule
+from ...moments import to_aware
 from ...monitoring.schedules import ScheduleState, run_of_job, runs, state
 from ...schedules.expressions import read_zone
-from ...schedules.jobs import METADATA
-from ...schedules.moments import to_aware
+from ...schedules.humanize import describe
+from ...schedules.specs import METADATA
 from ...schedules.timings import load_timing
-from ...schedules.words import describe
 from ..backends import backend_aliases
 from ..display import NOTHING, badge, below, duration, link, moment, shortened, storable
 from .previews import clock
@@ -39,25 +40,25 @@ STATES = {
     ScheduleState.ACTIVE: gettext_lazy("Active"),
     ScheduleState.PAUSED: gettext_lazy("Paused"),
     ScheduleState.DISABLED: gettext_lazy("Disabled"),
-    ScheduleState.FINISHED: gettext_lazy("Over"),
+    ScheduleState.FINISHED: gettext_lazy("Finished"),
 }
 STATUSES = dict([*JobStatus.choices, *ResultStatus.choices])
 SHOWN_RUNS = 20
 
-# Returns the address of the page of a job, wherever it is now.
+# Returns the URL of a job's page, in whichever table it is.
 JobURL = Callable[[uuid.UUID], str | None]
 
 
-def words(row: Any) -> str:
-    """Return when it runs, in words, or what is wrong there; without a look at its payload."""
+def words(row: Schedule) -> str:
+    """Return when it runs, as text, or what is wrong with that; without reading its payload."""
     try:
         return describe(load_timing(row.kind, row.expression, row.timezone))
     except InvalidSchedule as error:
         return storable(str(error))
 
 
-def state_of(row: Any) -> str:
-    """Return whether it runs, and why not: by whom it was paused, or what went wrong."""
+def state_of(row: Schedule) -> str:
+    """Return whether it runs, and if not, why: who paused it, or what went wrong."""
     found = state(row)
     label = badge(found, STATES[found])
     if found == ScheduleState.PAUSED and row.paused_by:
@@ -67,8 +68,8 @@ def state_of(row: Any) -> str:
     return label
 
 
-def next_run(row: Any) -> str:
-    """Return how far ahead it is, and what the schedule's own clocks show then, and the viewer's."""
+def next_run(row: Schedule) -> str:
+    """Return how far ahead it is, and the time in the schedule's own time zone and in the user's."""
     if row.next_run_at is None:
         return NOTHING
     due = to_aware(row.next_run_at)
@@ -84,13 +85,13 @@ def _times(due: datetime, zone: str) -> Iterator[datetime]:
 
 
 def job_badge(status: str | None) -> str:
-    """Return the status of a job as a label; nothing where it has been pruned."""
+    """Return the status of a job as a label; nothing if it has been pruned."""
     return badge(status, STATUSES.get(status, status)) if status else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of a slot, as it is shown. late: how long after the slot its job was enqueued."""
+    """What happened to a slot, for display. late: how long after the slot its job was enqueued."""
 
     slot: str
     outcome: str
@@ -100,8 +101,8 @@ class Run:
     reason: str
 
 
-def past_runs(row: Any, job_url: JobURL) -> list[Run]:
-    """Return what became of the latest slots of a schedule, the latest first."""
+def past_runs(row: Schedule, job_url: JobURL) -> list[Run]:
+    """Return what happened to the latest slots of a schedule, the latest first."""
     return [
         Run(
             slot=moment(record.slot),
@@ -116,13 +117,13 @@ def past_runs(row: Any, job_url: JobURL) -> list[Run]:
 
 
 def is_of_schedule(call: Any) -> bool:
-    """Say whether a job or a result comes from a schedule."""
+    """Return whether a job or a result comes from a schedule."""
     facts = call.metadata.get(METADATA) if call is not None and isinstance(call.metadata, dict) else None
     return isinstance(facts, dict) and call.backend in backend_aliases()
 
 
 def schedule_of(call: Any, url: Callable[[int], str | None]) -> str:
-    """Return the schedule that a job or a result comes from; a link where that is known still."""
+    """Return the schedule that a job or a result comes from; a link if it still exists."""
     facts = call.metadata[METADATA]
     run = run_of_job(call.pk, call.backend)
     name = storable(str(run.schedule.name if run else facts.get("name", "")))

@@ -1,19 +1,20 @@
-"""What the list of schedules can be narrowed to. It is a small table: what is to be chosen from is looked up."""
+"""The filters of the schedule list. It is a small table: the choices are queried."""
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.contrib.admin import ModelAdmin
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy
 
 from ...lifecycle import ScheduleKind, ScheduleOrigin
 from ...monitoring.schedules import ScheduleState
-from ..filters import MOST_CHOICES, ChoiceFilter
+from ..lists.filters import MOST_CHOICES, ChoiceFilter
 from .display import STATES
 
 __all__ = ["KindFilter", "OriginFilter", "ScheduledTaskFilter", "StateFilter"]
 
-CONDITIONS: dict[str, dict[str, Any]] = {
+CONDITIONS: dict[str, dict[str, object]] = {
     ScheduleState.PAUSED: {"paused": True},
     ScheduleState.DISABLED: {"paused": False, "enabled": False},
     ScheduleState.FINISHED: {"paused": False, "enabled": True, "next_run_at": None},
@@ -25,10 +26,10 @@ class StateFilter(ChoiceFilter):
     title = gettext_lazy("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Any]]:
         return [(state.value, label) for state, label in STATES.items()]
 
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+    def narrow(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
         return queryset.filter(**CONDITIONS[value]) if value in CONDITIONS else queryset.none()
 
 
@@ -36,7 +37,7 @@ class OriginFilter(ChoiceFilter):
     title = gettext_lazy("origin")
     parameter_name = field = "origin"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Any]]:
         return list(ScheduleOrigin.choices)
 
 
@@ -44,7 +45,7 @@ class KindFilter(ChoiceFilter):
     title = gettext_lazy("kind")
     parameter_name = field = "kind"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Any]]:
         return list(ScheduleKind.choices)
 
 
@@ -53,5 +54,5 @@ class ScheduledTaskFilter(ChoiceFilter):
     parameter_name = "task"
     field = "task_path"
 
-    def known(self, request: HttpRequest, rows: QuerySet[Any]) -> set[str]:
+    def known(self, request: HttpRequest, rows: QuerySet[Model]) -> set[str]:
         return set(rows.order_by(self.field).values_list(self.field, flat=True).distinct()[:MOST_CHOICES])

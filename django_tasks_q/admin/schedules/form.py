@@ -27,12 +27,12 @@ else:
 
 __all__ = ["FIELDSETS", "PREVIEW", "ScheduleForm"]
 
-# The name of the button that asks for a preview, where no script does.
+# The name of the button that requests a preview without JavaScript.
 PREVIEW = "_preview"
 
 
 class Suggestions(forms.TextInput):
-    """A text with suggestions, which the browser shows as one types."""
+    """A text with suggestions, which the browser shows while the user types."""
 
     def __init__(self, suggestions: Any, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
@@ -46,7 +46,7 @@ class Suggestions(forms.TextInput):
 
 
 class JSONText(forms.JSONField):
-    """A value as JSON; empty: another one of its own. Too deep or too large is no JSON either."""
+    """A value as JSON, with its own value for an empty field. Too deep or too large a value is invalid too."""
 
     def __init__(self, empty: type, **given: Any) -> None:
         attrs = {"rows": 2, "cols": 60, "spellcheck": "false", "class": "vLargeTextField tasksq-code"}
@@ -71,13 +71,11 @@ class JSONText(forms.JSONField):
 
 
 class ScheduleForm(TimingFields, BaseForm):
-    """Refuses what code and commands refuse, in the same words. refusal: why it could not be saved a moment ago."""
+    """Refuses what code and commands refuse, with the same messages. refusal: why saving has just failed."""
 
     refusal: InvalidSchedule | ScheduleNotFound | None = None
 
-    task_path = forms.ChoiceField(
-        label=gettext_lazy("task"), help_text=gettext_lazy("One of the tasks that this site knows.")
-    )
+    task_path = forms.ChoiceField(label=gettext_lazy("task"), help_text=gettext_lazy("A task that this site knows."))
     args = JSONText(list, label=gettext_lazy("arguments"), help_text=gettext_lazy('A JSON list: [42, "mail"].'))
     kwargs = JSONText(
         dict, label=gettext_lazy("keyword arguments"), help_text=gettext_lazy('A JSON object: {"day": "monday"}.')
@@ -85,7 +83,7 @@ class ScheduleForm(TimingFields, BaseForm):
     options = JSONText(
         dict,
         label=gettext_lazy("options"),
-        help_text=gettext_lazy('What differs from the task\'s own, as a JSON object: {"max_attempts": 3}.'),
+        help_text=gettext_lazy('Options that override the task\'s own, as a JSON object: {"max_attempts": 3}.'),
     )
     start_at = forms.DateTimeField(label=gettext_lazy("start at"), required=False, widget=MomentInput)
     end_at = forms.DateTimeField(label=gettext_lazy("end at"), required=False, widget=MomentInput)
@@ -103,16 +101,16 @@ class ScheduleForm(TimingFields, BaseForm):
             "timezone": Suggestions(available_timezones, {"class": "vTextField", "spellcheck": "false"}),
         }
         help_texts = {
-            "timezone": gettext_lazy("Whose clocks count, such as Europe/Rome."),
-            "enabled": gettext_lazy("A schedule that failed is disabled; mend it, and enable it again."),
-            "max_runs": gettext_lazy("After so many runs it is over. Empty: no limit."),
+            "timezone": gettext_lazy("The time zone that applies, such as Europe/Rome."),
+            "enabled": gettext_lazy("A schedule that failed is disabled; fix it, and enable it again."),
+            "max_runs": gettext_lazy("It ends after this many runs. Empty: no limit."),
             "jitter": gettext_lazy(
-                "Seconds. Each job is put off by a part of it, so that not all start at once."
+                "Seconds. Each job is delayed by a part of this, so that not all start at once."
             ),
             "expires_after": gettext_lazy("Seconds after its slot. A job that has not started by then is cancelled."),
-            "catch_up": gettext_lazy("Which of the slots that passed while no worker ran are made up for."),
-            "catch_up_window": gettext_lazy("Seconds. Older slots are not made up for. Empty: however old."),
-            "overlap": gettext_lazy("What to do where the job of the slot before has not finished."),
+            "catch_up": gettext_lazy("Which of the slots that passed while no worker was running are made up for."),
+            "catch_up_window": gettext_lazy("Seconds. Older slots are not made up for. Empty: no limit."),
+            "overlap": gettext_lazy("What to do if the job of the previous slot has not finished."),
             "queue_name": gettext_lazy("Empty: the task's own."),
             "priority": gettext_lazy("From -100 to 100, the highest first. Empty: the task's own."),
         }  # fmt: skip
@@ -126,14 +124,14 @@ class ScheduleForm(TimingFields, BaseForm):
             self.instance.backend = backend_aliases()[0]
         zone = timezone.get_current_timezone_name()
         for name in ("start_at", "end_at"):
-            self.fields[name].help_text = _("By the clocks of %(zone)s.") % {"zone": zone}
+            self.fields[name].help_text = _("In the time zone %(zone)s.") % {"zone": zone}
         self.backends = {path: task.backend for path, task in known_tasks().items() if self._may_run(task.backend)}
         for field in self.fields.values():
             field.label = capfirst(field.label)
         self.fields["task_path"].choices = self._tasks()  # type: ignore[attr-defined]
 
     def _may_run(self, alias: str) -> bool:
-        """A schedule stays with its backend; a new one goes to that of its task."""
+        """A schedule stays with its backend; a new one goes to its task's backend."""
         return alias in backend_aliases() if self.instance._state.adding else alias == self.instance.backend
 
     def _tasks(self) -> list[tuple[str, str]]:
@@ -146,7 +144,7 @@ class ScheduleForm(TimingFields, BaseForm):
     # validation
 
     def is_valid(self) -> bool:
-        """Say whether it can be saved, which is not what a preview asks for."""
+        """Return whether it can be saved, which a preview does not need."""
         return super().is_valid() and PREVIEW not in self.data
 
     def clean(self) -> dict[str, Any]:
@@ -157,13 +155,13 @@ class ScheduleForm(TimingFields, BaseForm):
         row.expression = to_expression(values)
         others = Schedule.objects.using(get_database(row.backend)).filter(backend=row.backend).exclude(pk=row.pk)
         if "name" in values and others.filter(name=values["name"]).exists():
-            self.add_error("name", _("There is a schedule “%(name)s” already.") % {"name": values["name"]})
+            self.add_error("name", _("The schedule “%(name)s” already exists.") % {"name": values["name"]})
         elif self.refusal is not None and not self.errors:
             self.add_error(self._place(getattr(self.refusal, "field", "")), str(self.refusal))
         return values
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """Put what is wrong with a column where it can be mended. One error for each field is enough."""
+        """Put an error of a column where the user can fix it. One error for each field is enough."""
         if not hasattr(error, "error_dict"):
             super().add_error(field, error)
             return
@@ -176,19 +174,19 @@ class ScheduleForm(TimingFields, BaseForm):
         if column == "expression":
             return main_field(self.data.get(self.add_prefix("kind"), ""))
         if column == "args" and self.has_error("kwargs"):
-            # They could not be read, and so cannot fit.
+            # They could not be parsed, so they cannot fit.
             return "kwargs"
         return column if column in self.fields else None
 
 
-def _kind(kind: str, title: Any) -> tuple[Any, dict[str, Any]]:
-    description = gettext_lazy("Only where the kind above is this one.")
+def _kind(kind: str, title: object) -> tuple[object, dict[str, object]]:
+    description = gettext_lazy("Only if this kind is chosen above.")
     names = FIELDS[kind]  # type: ignore[index]
     # On one line.
     return title, {"fields": (names,), "classes": ("tasksq-kind", f"tasksq-kind-{kind}"), "description": description}
 
 
-FIELDSETS: tuple[Any, ...] = (
+FIELDSETS: tuple[object, ...] = (
     (None, {"fields": ("name", "task_path", "args", "kwargs", "description")}),
     (gettext_lazy("When"), {"fields": ("kind", "timezone")}),
     _kind("cron", gettext_lazy("Cron expression")),

@@ -5,13 +5,13 @@ from django.http import HttpRequest
 
 from ...monitoring.schedules import job_statuses
 from ..backends import backend_aliases
-from ..pagination import TasksChangeList
+from ..lists.pagination import TasksChangeList
 
 __all__ = ["ScheduleChangeList", "note_last_jobs"]
 
 
 def note_last_jobs(rows: Sequence[Any]) -> None:
-    """Give each row the status of its last job as `last_status`, None where there is no such job any more."""
+    """Give each row the status of its last job as `last_status`, None if that job no longer exists."""
     statuses: dict[Any, str] = {}
     for alias in backend_aliases():
         if ids := [row.last_job_id for row in rows if row.backend == alias and row.last_job_id]:

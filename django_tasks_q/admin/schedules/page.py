@@ -24,7 +24,7 @@ from ...monitoring.schedules import ScheduleState, state
 from ..backends import backend_aliases
 from ..base import TasksAdmin
 from ..display import NOTHING, code, json_block, link, moment, storable
-from ..filters import BackendFilter
+from ..lists.filters import BackendFilter
 from .display import job_badge, next_run, past_runs, state_of, words
 from .filters import KindFilter, OriginFilter, ScheduledTaskFilter, StateFilter
 from .form import FIELDSETS, ScheduleForm
@@ -37,16 +37,16 @@ __all__ = ["ScheduleAdmin"]
 ORIGINS = {
     ScheduleOrigin.CODE: gettext_lazy("defined in the code"),
     ScheduleOrigin.SETTINGS: gettext_lazy("defined in the settings"),
-    ScheduleOrigin.ADMIN: gettext_lazy("made by an operator"),
+    ScheduleOrigin.ADMIN: gettext_lazy("created by an operator"),
 }
 VIEWER_ZONE = "_viewer_zone"
-# Of a request: why what its form holds could not be saved.
+# An attribute of a request: why its form could not be saved.
 REFUSAL = "_tasksq_refusal"
 FRAGMENT = "admin/django_tasks_q/schedule/preview.html"
 
 
 class ScheduleAdmin(TasksAdmin):
-    """The schedules. Those of the code and the settings can be run, paused and resumed; an operator's changed too."""
+    """The schedules. Those from code and settings can be run, paused and resumed; an operator's also changed."""
 
     ordering = ("name", "pk")
     form = ScheduleForm
@@ -54,7 +54,7 @@ class ScheduleAdmin(TasksAdmin):
     list_display_links = ("shown_name",)
     list_filter = (StateFilter, OriginFilter, KindFilter, ScheduledTaskFilter, BackendFilter)
     search_fields = ("name", "task_path", "description")
-    search_help_text = gettext_lazy("A part of the name, of the description, or of the path of the task.")
+    search_help_text = gettext_lazy("Part of the name, the description or the task path.")
     actions = ("run_now", "pause", "resume", "delete_selected")
 
     class Media:
@@ -116,7 +116,7 @@ class ScheduleAdmin(TasksAdmin):
         outcomes = perform(request, verb, rows)
         if verb is RUN and len(rows) == 1 and (job_id := outcomes.get(rows[0].pk)):
             url = self.url(Job, "change", job_id)
-            messages.info(request, format_html(_("This is its job: {}"), link(url, job_id)))
+            messages.info(request, format_html(_("Its job: {}"), link(url, job_id)))
 
     @admin.action(permissions=["run"], description=gettext_lazy("Run selected schedules now"))
     def run_now(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
@@ -130,8 +130,8 @@ class ScheduleAdmin(TasksAdmin):
     def resume(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         self._perform(request, RESUME, load(request, queryset))
 
-    def buttons(self, request: HttpRequest, row: Any, filters: str = "") -> list[dict[str, Any]]:
-        """Return what this user may do to a schedule: labels, and addresses to post to."""
+    def buttons(self, request: HttpRequest, row: Schedule, filters: str = "") -> list[dict[str, Any]]:
+        """Return this user's actions on a schedule: labels, and URLs to post to."""
         found: list[tuple[Any, str]] = []
         if self.has_run_permission(request):
             found.append((_("Run now"), "run"))
@@ -155,19 +155,19 @@ class ScheduleAdmin(TasksAdmin):
 
     @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected schedules"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> HttpResponse | None:
-        """Delete those of operators, after asking."""
+        """Delete operators' schedules, after confirmation."""
         deletable = queryset.filter(origin=ScheduleOrigin.ADMIN)
         if left := queryset.count() - deletable.count():
             text = ngettext(
-                "%(count)d schedule was left alone: it is defined in the code or the settings.",
-                "%(count)d schedules were left alone: they are defined in the code or the settings.",
+                "%(count)d schedule was skipped: it is defined in the code or the settings.",
+                "%(count)d schedules were skipped: they are defined in the code or the settings.",
                 left,
             )
             messages.warning(request, text % {"count": left})
         return delete_selected(self, request, deletable) if deletable.exists() else None
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        # The record of its runs goes as well, without a list of them; its jobs stay.
+        # The records of its runs are deleted too, without a list of them; its jobs stay.
         rows = list(objs)
         return [storable(str(row)) for row in rows], {self.opts.verbose_name_plural: len(rows)}, set(), []
 
@@ -178,10 +178,10 @@ class ScheduleAdmin(TasksAdmin):
         note_last_jobs([row] if row else [])
         return row
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ScheduleChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ScheduleChangeList]:
         return ScheduleChangeList
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: object) -> Any:
         if not self._is_editable(request, obj):
             kwargs["form"] = forms.ModelForm
         form: Any = super().get_form(request, obj, change=change, **kwargs)
@@ -189,16 +189,20 @@ class ScheduleAdmin(TasksAdmin):
         return form
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show the form; and again, with the reason, where somebody was faster than who sends it."""
+        """Show the form; and again, with the reason, if somebody else saved a change first."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except (InvalidSchedule, ScheduleNotFound) as error:
             setattr(request, REFUSAL, error)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
         if self._is_editable(request, obj):
             return FIELDSETS
         backend = ["backend"] if len(backend_aliases()) > 1 else []
@@ -235,7 +239,7 @@ class ScheduleAdmin(TasksAdmin):
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def details(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+    def details(self, request: HttpRequest, row: Schedule | None) -> dict[str, Any]:
         if row is None:
             return {}
         return {
@@ -253,7 +257,7 @@ class ScheduleAdmin(TasksAdmin):
         }
 
     def preview_view(self, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
-        """Answer a form with what its schedule would do, as a fragment of a page."""
+        """Respond to a form with a preview of its schedule, as an HTML fragment."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         row = self.get_object(request, unquote(object_id)) if object_id else None
@@ -287,7 +291,7 @@ class ScheduleAdmin(TasksAdmin):
     def last_run(self, row: Any) -> str:
         if row.last_run_at is None:
             return NOTHING
-        # What has been pruned has no page any more.
+        # A pruned job has no page any more.
         url = self.url(Job, "change", row.last_job_id) if row.last_status else None
         return format_html("{} {}", link(url, moment(row.last_run_at)), job_badge(row.last_status))
 
@@ -301,7 +305,7 @@ class ScheduleAdmin(TasksAdmin):
 
     @admin.display(description=gettext_lazy("run, pause"))
     def deeds(self, row: Any) -> str:
-        """Buttons of the list's own form, which has the token."""
+        """Buttons of the list's own form, which has the CSRF token."""
         return format_html(
             '<span class="tasksq-deeds">{}</span>',
             format_html_join(
@@ -329,11 +333,11 @@ class ScheduleAdmin(TasksAdmin):
         return json_block(row.options)
 
 
-def _is_operators(row: Any) -> bool:
-    """Say whether a schedule may be changed by hand, as far as it depends on where it comes from."""
+def _is_operators(row: Schedule | None) -> bool:
+    """Return whether a schedule may be changed by hand, as far as that depends on its origin."""
     return row is None or (row.origin == ScheduleOrigin.ADMIN and _is_known(row))
 
 
-def _is_known(row: Any) -> bool:
-    """Say whether the backend of a schedule is in TASKS still."""
+def _is_known(row: Schedule | None) -> bool:
+    """Return whether the backend of a schedule is still in TASKS."""
     return row is not None and row.backend in backend_aliases()

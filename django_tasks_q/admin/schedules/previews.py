@@ -1,19 +1,19 @@
-"""What a schedule would do, before it is saved."""
+"""Previews of a schedule before it is saved."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
-from typing import Any
 
 from django.utils.dateformat import format as format_date
 from django.utils.timezone import get_current_timezone
 
 from ...exceptions import InvalidSchedule
+from ...models import Schedule
 from ...monitoring.schedules import next_runs
 from ...schedules.definitions import Definition
 from ...schedules.expressions import read_zone
+from ...schedules.humanize import describe
 from ...schedules.validation import validate
-from ...schedules.words import describe
 from ..display import moment
 from .form import ScheduleForm
 
@@ -24,7 +24,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One of the next runs: by the schedule's own clocks, by the viewer's, and how far ahead."""
+    """One of the next runs: in the schedule's own time zone, in the user's, and how far ahead."""
 
     own: str
     viewers: str
@@ -33,7 +33,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a schedule means in words, what is wrong with it, and when it runs next."""
+    """A schedule as text, what is wrong with it, and when it runs next."""
 
     words: str = ""
     problems: list[str] = field(default_factory=list)
@@ -43,12 +43,12 @@ class Preview:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether the viewer's clocks show other times than the schedule's."""
+        """Whether the user's time zone shows other times than the schedule's."""
         return any(slot.own.rpartition(" ")[0] != slot.viewers.rpartition(" ")[0] for slot in self.slots)
 
 
 def viewer_zone(name: str = "") -> tzinfo:
-    """Return a time zone that the browser says is its own; Django's current one where it says nothing of use."""
+    """Return the browser's time zone; Django's current one if the browser sends none that is valid."""
     try:
         return read_zone(name) if name else get_current_timezone()
     except InvalidSchedule:
@@ -56,7 +56,7 @@ def viewer_zone(name: str = "") -> tzinfo:
 
 
 def preview_form(form: ScheduleForm, zone: tzinfo) -> Preview | None:
-    """Return what the schedule in a form would do; None where nothing has been said of when it runs."""
+    """Return a preview of the schedule in a form; None if the form does not say when it runs."""
     problems = list(_problems(form)) if form.is_bound else []
     definition = Definition.of_row(form.instance)
     if not definition.expression:
@@ -71,8 +71,8 @@ def preview_form(form: ScheduleForm, zone: tzinfo) -> Preview | None:
     return _preview(definition, zone, problems, form.instance.total_runs)
 
 
-def preview_row(row: Any, zone: tzinfo) -> Preview:
-    """Return what a schedule does if nothing stops it."""
+def preview_row(row: Schedule, zone: tzinfo) -> Preview:
+    """Return a preview of a schedule, as if nothing stopped it."""
     return _preview(Definition.of_row(row), zone, [], row.total_runs)
 
 
@@ -88,15 +88,15 @@ def _preview(definition: Definition, zone: tzinfo, problems: list[str], total_ru
 
 
 def _problems(form: ScheduleForm) -> Iterator[str]:
-    """Yield what is wrong with what has been entered; what has not yet been is not wrong."""
+    """Yield what is wrong with the values entered; fields still empty are not wrong."""
     for name, errors in form.errors.as_data().items():
         for error in errors:
-            # The validator's words have no code; those of a field that cannot be read have one.
+            # Messages of the validator have no code; those of a field that cannot be parsed have one.
             missing = not form.data.get("name") if name == "name" else not (form.instance.expression or error.code)
             if error.code != "required" and not missing:
                 yield from error.messages
 
 
 def clock(value: datetime, precise: bool = True) -> str:
-    """Return what the clocks of a moment's own time zone show: Mon 2026-11-23 03:00 CET."""
+    """Return a datetime in its own time zone: Mon 2026-11-23 03:00 CET."""
     return str(format_date(value, "D Y-m-d H:i:s T" if precise else "D Y-m-d H:i T"))

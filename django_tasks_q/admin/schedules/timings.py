@@ -1,4 +1,4 @@
-"""The fields of each kind of schedule, and the expression that they are together."""
+"""The fields for each kind of schedule, and the expression that they form."""
 
 from decimal import Decimal
 from typing import Any
@@ -43,12 +43,12 @@ class MomentInput(forms.DateTimeInput):
 
     input_type = "datetime-local"
 
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+    def __init__(self, attrs: dict[str, object] | None = None) -> None:
         super().__init__({"step": "1", **(attrs or {})}, format="%Y-%m-%dT%H:%M:%S")
 
 
 class TimingFields(forms.Form):
-    """What a form has beside the columns of the row: only the fields of the chosen kind count."""
+    """The fields of a form that are not columns of the row: only those of the chosen kind count."""
 
     cron = forms.CharField(
         label=_("cron expression"),
@@ -73,32 +73,28 @@ class TimingFields(forms.Form):
         required=False,
         choices=UNITS,
         coerce=int,
-        help_text=_("Counted from the start of the schedule where it has one, else from 1970 in UTC."),
+        help_text=_("Counted from the start of the schedule if it has one, otherwise from 1970 in UTC."),
     )
     moment = forms.CharField(
         label=_("moment"),
         required=False,
-        help_text=_("By the clocks of the schedule's own time zone."),
+        help_text=_("In the schedule's own time zone."),
         widget=MomentInput(),
     )
     event = forms.ChoiceField(
         label=_("event"), required=False, choices=[(name, EVENT_LABELS[name]) for name in EVENTS]
     )
-    latitude = forms.FloatField(
-        label=_("latitude"), required=False, help_text=_("Degrees north; those south are below zero.")
-    )
-    longitude = forms.FloatField(
-        label=_("longitude"), required=False, help_text=_("Degrees east; those west are below zero.")
-    )
+    latitude = forms.FloatField(label=_("latitude"), required=False, help_text=_("Degrees north; negative for south."))
+    longitude = forms.FloatField(label=_("longitude"), required=False, help_text=_("Degrees east; negative for west."))
 
 
 def main_field(kind: str) -> str | None:
-    """Return the field of a kind that says most of it."""
+    """Return the main field of a kind."""
     return FIELDS[ScheduleKind(kind)][0] if kind in FIELDS else None
 
 
 def to_expression(values: dict[str, Any]) -> str:
-    """Return the expression that valid fields are together, empty where they say too little for one."""
+    """Return the expression that valid fields form, empty if they are incomplete."""
     kind, timezone = values.get("kind", ""), values.get("timezone", "")
     text = _compose(kind, values)
     try:
@@ -119,7 +115,7 @@ def _compose(kind: str, values: dict[str, Any]) -> str:
 
 
 def to_initial(row: Schedule) -> dict[str, Any]:
-    """Return the values of the fields for the expression of a row; none for one that makes no sense."""
+    """Return the values of the fields for a row's expression; none if it is invalid."""
     try:
         timing = load_timing(row.kind, row.expression, row.timezone)
     except InvalidSchedule:

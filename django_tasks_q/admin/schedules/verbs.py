@@ -1,4 +1,4 @@
-"""What an operator does to schedules, wherever they come from: the deed, the words about it, and the history."""
+"""An operator's actions on schedules of any origin: the action, the message about it, and the history."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from ...control import schedules
 from ...exceptions import InvalidSchedule, ScheduleNotFound
-from ..actions import record
+from ..actions.verbs import record
 from ..backends import backend_aliases
 from ..display import storable
 
 __all__ = ["MOST_SELECTED", "PAUSE", "RESUME", "RUN", "Verb", "load", "perform"]
 
-# Each is a transaction of its own.
+# Each is its own transaction.
 MOST_SELECTED = 1_000
 NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """act: does it to a schedule for a user, and returns something true where that changed anything.
+    """act: applies it to a schedule for a user, and returns a true value if that changed anything.
 
-    done, needless: say to which it was, and to which it need not be done; entry: says what, in the history.
+    done, needless: the messages for changed and for unchanged schedules; entry: the text for the history.
     """
 
     act: Callable[[Any, str], Any]
@@ -40,16 +40,16 @@ class Verb:
 
 
 def load(request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-    """Return the schedules that an action is about: at most MOST_SELECTED; the user is told of others."""
+    """Return the selected schedules: at most MOST_SELECTED; the user is told if there are more."""
     rows = list(queryset[: MOST_SELECTED + 1])
     if len(rows) > MOST_SELECTED:
-        text = _("There are more than %s: only the first were taken. Run the action again for the others.")
+        text = _("There are more than %s: only the first ones were processed. Run the action again for the rest.")
         messages.warning(request, text % number_format(MOST_SELECTED, force_grouping=True))
     return rows[:MOST_SELECTED]
 
 
 def perform(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> dict[int, Any]:
-    """Do it to one after the other; write the history; tell the user. Return what came of it, by key."""
+    """Do it to one after the other; write the history; tell the user. Return the results, by key."""
     outcomes: dict[int, Any] = {}
     username, known = request.user.get_username(), backend_aliases()
     for row in rows:
@@ -57,7 +57,7 @@ def perform(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> dict[int, 
             if row.backend in known:
                 outcomes[row.pk] = verb.act(row, username)
             else:
-                text = _("The backend “%s” is not in TASKS any more: its rows were left alone.")
+                text = _("The backend “%s” is no longer in TASKS: its rows were left unchanged.")
                 messages.warning(request, text % row.backend)
         except (InvalidSchedule, ScheduleNotFound) as error:
             messages.error(request, f"{row.name}: {error}")
@@ -87,13 +87,13 @@ PAUSE = Verb(
     act=lambda row, username: schedules.pause(row.name, backend=row.backend, by=username),
     entry=gettext_lazy("Paused."),
     done=ngettext_lazy("%(names)s is paused.", "%(names)s are paused.", "count"),
-    needless=ngettext_lazy("%(names)s was paused already.", "%(names)s were paused already.", "count"),
+    needless=ngettext_lazy("%(names)s was already paused.", "%(names)s were already paused.", "count"),
 )
 RESUME = Verb(
     act=lambda row, username: schedules.resume(row.name, backend=row.backend),
     entry=gettext_lazy("Resumed."),
     done=ngettext_lazy(
-        "%(names)s runs again, from its next slot on.", "%(names)s run again, from their next slots on.", "count"
+        "%(names)s was resumed, from the next slot on.", "%(names)s were resumed, from their next slots on.", "count"
     ),
     needless=ngettext_lazy("%(names)s was not paused.", "%(names)s were not paused.", "count"),
 )

@@ -1,7 +1,6 @@
 import os
 import re
 import socket
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
@@ -10,12 +9,15 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import OperationalError
 
 from ...backend import TasksQBackend
-from ...compat import DEFAULT_TASK_BACKEND_ALIAS, configured_aliases, task_backends
-from ...monitoring.logs import configure_logging, listen
+from ...brokers import get_broker
+from ...compat import DEFAULT_TASK_BACKEND_ALIAS, configured_aliases
+from ...monitoring.log_listener import configure_logging, listen
 from ...payloads import is_storable
+from ...worker.process import borrowed, refuse_unsuitable
 from ...worker.reloader import run_with_reloader
 from ...worker.settings import WorkerSettings
 from ...worker.supervisor import Supervisor
+from ..backends import find_backend
 
 __all__ = ["Command"]
 
@@ -45,9 +47,12 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--shutdown-timeout", type=_seconds, default=25.0, metavar="SECONDS",
-            help="How long running jobs may go on after the first signal (default: 25).",
+            help="How long running jobs may continue after the first signal (default: 25).",
         )  # fmt: skip
-        parser.add_argument("--reload", action="store_true", help="Start again when the code changes (development).")
+        parser.add_argument(
+            "--heartbeat-file", metavar="PATH", help="Touch this file with each heartbeat, for probes of this worker."
+        )
+        parser.add_argument("--reload", action="store_true", help="Restart when the code changes (development).")
         parser.add_argument("--log-format", choices=["text", "json"], default="text")
 
     def check(self, *args: Any, **options: Any) -> None:
@@ -55,22 +60,35 @@ class Command(BaseCommand):
         try:
             super().check(*args, **options)
         except OperationalError as error:
-            self.stderr.write(f"The system checks are left out, because the database does not answer: {error}")
+            self.stderr.write(f"Skipping system checks: the database does not answer: {error}")
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["backend"]
+        for option in ("queues", "exclude_queues"):
+            # As a keyword of call_command() it has not been read yet.
+            options[option] = _names(options[option]) if isinstance(options[option], str) else options[option]
         if alias not in configured_aliases():
             raise CommandError(f'There is no backend "{alias}" in TASKS. Known: {", ".join(configured_aliases())}.')
-        _refuse_what_cannot_run(task_backends[alias], [*options["queues"], *options["exclude_queues"]])
-        configure_logging(options["log_format"], options["verbosity"])
-        listen()
-        if options["reload"]:
-            sys.exit(run_with_reloader())
+        _refuse_what_cannot_run(find_backend(alias), [*options["queues"], *options["exclude_queues"]])
         try:
-            exit_code = Supervisor(_settings(options)).run()
+            using = get_broker(alias).using
+            refuse_unsuitable(using)
+            with borrowed(using):
+                configure_logging(options["log_format"], options["verbosity"])
+                listen()
+                exit_code = run_with_reloader() if options["reload"] else _work(_settings(options))
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        sys.exit(exit_code)
+        if exit_code:
+            raise CommandError(f"The worker exited with code {exit_code}: see its log.", returncode=exit_code)
+
+
+def _work(settings: WorkerSettings) -> int:
+    supervisor = Supervisor(settings)
+    try:
+        return supervisor.run()
+    finally:
+        supervisor.signals.restore()
 
 
 def _refuse_what_cannot_run(backend: Any, queues: list[str]) -> None:
@@ -97,7 +115,21 @@ def _settings(options: dict[str, Any]) -> WorkerSettings:
         max_tasks_per_child=options["max_tasks_per_child"],
         max_memory_per_child=options["max_memory_per_child"],
         shutdown_timeout=options["shutdown_timeout"],
+        heartbeat_file=_heartbeat_file(options["heartbeat_file"]),
     )
+
+
+def _heartbeat_file(path: str | None) -> str | None:
+    """Return where the file is to be, wherever the process goes. Raise CommandError where it cannot be there."""
+    if path is None:
+        return None
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder) or os.path.isdir(path) or not os.access(folder, os.W_OK):
+        raise CommandError(
+            f'--heartbeat-file "{path}": no file can be made there. The folder must exist, and this user be able to '
+            "write there."
+        )
+    return os.path.abspath(path)
 
 
 def _cores() -> int:

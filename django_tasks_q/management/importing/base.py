@@ -11,12 +11,12 @@ __all__ = ["Foreign", "Inexpressible", "Reader", "moment_of", "read_table"]
 
 
 class Inexpressible(ValueError):
-    """A schedule means something that cannot be said here; the message says what."""
+    """A schedule cannot be expressed here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A schedule of another queue. define: returns what it is here, or raises Inexpressible. notes: what gets lost."""
+    """Another queue's schedule. define: returns its definition here, or raises Inexpressible. notes: what is lost."""
 
     name: str
     define: Callable[[], Definition]
@@ -28,8 +28,8 @@ Reader = Callable[[Any], list[Foreign]]
 
 
 def read_table(connection: Any, table: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table as dicts, in the order of their ids. Raise DatabaseError where there is none."""
-    # A savepoint, where a transaction is open: it has to survive a table that is not there.
+    """Yield the rows of a table as dicts, in the order of their ids. Raise DatabaseError if there is none."""
+    # A savepoint, if a transaction is open: it has to survive a missing table.
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)} ORDER BY id")
         names = [column[0] for column in cursor.description]
@@ -38,7 +38,7 @@ def read_table(connection: Any, table: str) -> Iterator[dict[str, Any]]:
 
 
 def moment_of(value: Any) -> datetime | None:
-    """Return what a driver gave for a moment, aware; a naive one is in UTC, as Django stores it."""
+    """Return a driver's datetime, aware; a naive one is in UTC, as Django stores it."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if moment is None:
         return None

@@ -70,21 +70,22 @@ def _crontab(row: dict[str, Any]) -> Timing:
 
 def _interval(row: dict[str, Any]) -> Timing:
     if row["period"] == "microseconds":
-        return every(seconds=row["every"] / 1_000_000)
-    return every(**{row["period"]: row["every"]})
+        return every(seconds=row["every"] / 1_000_000, tz="UTC")
+    return every(**{row["period"]: row["every"]}, tz="UTC")
 
 
 def _clocked(row: dict[str, Any]) -> Timing:
     moment = moment_of(row["clocked_time"])
     if moment is None:
         raise Inexpressible("It has no moment.")
-    return once(moment.astimezone(UTC))
+    return once(moment.astimezone(UTC), tz="UTC")
 
 
 def _solar(row: dict[str, Any]) -> Timing:
     if row["event"] not in EVENTS:
         raise Inexpressible(f"There is no event {row['event']} here, only {', '.join(EVENTS)}.")
-    return solar(EVENTS[row["event"]], latitude=float(row["latitude"]), longitude=float(row["longitude"]))
+    place = {"latitude": float(row["latitude"]), "longitude": float(row["longitude"])}
+    return solar(EVENTS[row["event"]], **place, tz="UTC")
 
 
 def _notes(row: dict[str, Any]) -> tuple[str, ...]:

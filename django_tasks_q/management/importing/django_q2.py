@@ -79,7 +79,7 @@ def _args(text: str | None) -> list[Any]:
     return list(found) if isinstance(found, tuple | list) else [found]
 
 
-def _kwargs(text: str | None) -> dict[str, Any]:
+def _kwargs(text: str | None) -> dict[str, object]:
     if not text or text.strip().startswith("{"):
         return dict(_literal(text or "{}"))
     try:
@@ -98,6 +98,6 @@ def _literal(text: str) -> Any:
         raise Inexpressible(f"Its arguments are {text!r}, which are no literals.") from None
 
 
-def _notes(row: dict[str, Any]) -> tuple[str, ...]:
+def _notes(row: dict[str, object]) -> tuple[str, ...]:
     lost = {name: row.get(name) for name in ("hook", "cluster", "intended_date_kwarg")}
     return tuple(f"Not taken over: its {name} ({value})." for name, value in lost.items() if value)

@@ -14,7 +14,7 @@ from .base import Answer, Verb
 __all__ = ["CHANGED", "Cancel", "ManyJobs", "Retry", "counted_answer", "described", "find_all"]
 
 BY = "manage.py tasks cancel"
-CHANGED = "changed at this very moment: look again"
+CHANGED = "is changing right now: try again"
 
 
 class Retry(Verb):
@@ -26,7 +26,7 @@ class Retry(Verb):
         parser.add_argument("--all-failed", action="store_true", help="All that have failed, instead of ids.")
         parser.add_argument("--task", metavar="PATH", help="With --all-failed: only of this task, its dotted path.")
         parser.add_argument("--queue", metavar="NAME", help="With --all-failed: only of this queue.")
-        parser.add_argument("--limit", type=to_count, metavar="N", help="With --all-failed: at most so many.")
+        parser.add_argument("--limit", type=to_count, metavar="N", help="With --all-failed: at most this many.")
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
         filters = {name: given[name] for name in ("task", "queue", "limit") if given[name] is not None}
@@ -43,7 +43,7 @@ class Retry(Verb):
 
 
 class ManyJobs(Verb):
-    """Of jobs by their ids, or of all jobs of a queue or a task."""
+    """For jobs by their ids, or for all jobs of a queue or a task."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("ids", nargs="*", metavar="ID", help="The ids of jobs.")
@@ -51,7 +51,7 @@ class ManyJobs(Verb):
         parser.add_argument("--task", metavar="PATH", help="All of this task, its dotted path, instead of ids.")
 
     def filters(self, given: dict[str, Any]) -> dict[str, Any]:
-        """Return which queue or task is meant; nothing where ids are given. Refuse both, and neither."""
+        """Return the queue or task; nothing if ids are given. Refuse both, and neither."""
         filters = {name: given[name] for name in ("queue", "task") if given[name] is not None}
         if bool(filters) == bool(given["ids"]):
             self.refuse("give ids, or --queue or --task")
@@ -60,11 +60,11 @@ class ManyJobs(Verb):
 
 class Cancel(ManyJobs):
     name = "cancel"
-    help = "Cancel jobs; those that run are asked to stop."
+    help = "Cancel jobs; running ones are asked to stop."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--running", action="store_true", help="With --queue or --task: those that run as well.")
+        parser.add_argument("--running", action="store_true", help="With --queue or --task: also running jobs.")
         parser.add_argument("--yes", action="store_true", help="Do not ask before --queue or --task cancels.")
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
@@ -90,7 +90,7 @@ class Cancel(ManyJobs):
         )
         answer = _cancelled(cancelled, counted_answer("Cancelled", len(cancelled.done)))
         left = count_jobs(backend=backend, statuses=[JobStatus.RUNNING], **filters)
-        note = f"\nNot cancelled: {left} that run; --running cancels those too." if left and not running else ""
+        note = f"\nNot cancelled: {left} running; --running cancels those too." if left and not running else ""
         return Answer(answer.document | {"running": left.number}, answer.text + note, answer.ok)
 
     def _confirm(self, question: str) -> bool:
@@ -100,7 +100,7 @@ class Cancel(ManyJobs):
         answer = sys.stdin.readline()
         if not answer:
             sys.stderr.write("\n")
-            self.refuse("nobody answers: give --yes to cancel without a question")
+            self.refuse("there is no terminal to ask: give --yes to cancel without confirmation")
         return answer.strip().lower() in {"y", "yes"}
 
 
@@ -129,7 +129,7 @@ def _why_not_cancelled(row: Job | Result) -> str:
 
 
 def _cancelled(cancelled: jobs.Cancelled, answer: Answer) -> Answer:
-    """Say of how many more that they were asked to stop; as good as done, for the exit code."""
+    """Add how many were asked to stop, which counts as done for the exit code."""
     asked = len(cancelled.asked)
     text = f"{answer.text}\nAsked {counted(asked, 'running job')} to stop." if asked else answer.text
     ok = bool(cancelled.done or asked) and not answer.document.get("refused")
@@ -140,9 +140,15 @@ def described(filters: dict[str, str]) -> str:
     return " and ".join(f'{name} "{value}"' for name, value in filters.items())
 
 
-def counted_answer(done: str, number: int, refused: dict[str, str] | None = None) -> Answer:
-    """Say to how many it was done, and to which not, and why: one of those is enough for the exit code 1."""
+def counted_answer(
+    done: str, number: int, refused: dict[str, str] | None = None, *, text: str = "", refusal: str = ""
+) -> Answer:
+    """Say how many were changed, and which were not, and why: one of those is enough for exit code 1.
+
+    done: the participle. text, refusal: if "Moved 3 jobs." and "Not moved" do not work with it.
+    """
     refused = refused or {}
-    lines = [f"{done} {counted(number, 'job')}.", *(line(f"Not {done.lower()}: {why}") for why in refused.values())]
+    lines = [(text or f"{done} %s.") % counted(number, "job")]
+    lines += [line(f"{refusal or f'Not {done.lower()}'}: {why}") for why in refused.values()]
     document = {done.lower(): number, "refused": [{"id": job_id, "why": why} for job_id, why in refused.items()]}
     return Answer(document, "\n".join(lines), ok=number > 0 and not refused)

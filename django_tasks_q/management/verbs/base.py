@@ -1,28 +1,45 @@
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-__all__ = ["Answer", "Verb", "add_common", "choice"]
+__all__ = ["Answer", "Verb", "VerbParser", "add_common", "choice", "end_with_help"]
 
-# Django's own arguments, which many write after the verb.
+# Django's own arguments, which users often write after the verb.
 COMMON = ("--settings", "--pythonpath")
 COMMON_FLAGS = ("--traceback", "--no-color", "--force-color")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a verb has to say: as JSON, as text, and whether it did or found all that was asked for."""
+    """A verb's answer: as JSON, as text, and whether it did or found everything requested."""
 
     document: Any
     text: str
     ok: bool = True
 
 
+class VerbParser(CommandParser):
+    """Exits with 2 on wrong usage in a shell; under call_command() too, where Django's own parser has 1."""
+
+    def error(self, message: str) -> NoReturn:
+        if self.called_from_command_line:
+            super().error(message)
+        raise CommandError(f"Error: {message}", returncode=2)
+
+
+def end_with_help(parser: CommandParser) -> NoReturn:
+    """End, as wrong usage, with all that a parser knows: it lists the verbs."""
+    text = parser.format_help()
+    if parser.called_from_command_line:
+        parser.exit(2, text)
+    raise CommandError(text, returncode=2)
+
+
 class Verb:
-    """One verb of `manage.py tasks`. It asks monitoring or control, and puts the answer into words."""
+    """One verb of `manage.py tasks`. It calls monitoring or control, and formats the answer."""
 
     name: ClassVar[str]
     help: ClassVar[str]
@@ -39,7 +56,7 @@ class Verb:
         raise NotImplementedError
 
     def refuse(self, message: str) -> None:
-        """End with the usage, because the arguments contradict each other."""
+        """End with the usage, because of what is wrong with the arguments."""
         self.parser.error(message)
 
 

@@ -20,7 +20,7 @@ __all__ = ["Import"]
 
 @dataclass(slots=True)
 class Taken:
-    """What became of the schedules of another queue: names, and reasons or notes by name."""
+    """What happened to another queue's schedules: names, and reasons or notes by name."""
 
     imported: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Taken:
 
 class Import(Verb):
     name = "import"
-    help = "Take over the schedules of another queue, from its tables, and say what cannot be expressed."
+    help = "Import the schedules of another queue from its tables, and say what cannot be expressed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--from", dest="source", choices=list(READERS), required=True, help="Which queue.")
@@ -78,7 +78,7 @@ def _told(taken: Taken, *, dry: bool) -> str:
     done = "Would be imported" if dry else "Imported"
     lines = [f"{done}: {line(name)}" for name in taken.imported]
     lines += [f"{line(name)}: {line(note)}" for name, notes in taken.notes.items() for note in notes]
-    lines += [f"There already: {line(name)}" for name in taken.unchanged]
+    lines += [f"Already exists: {line(name)}" for name in taken.unchanged]
     lines += [f"Refused: {line(name)}: {line(reason)}" for name, reason in taken.refused.items()]
     return "\n".join(lines) or "There are no schedules to import."
 

@@ -1,3 +1,4 @@
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -33,7 +34,12 @@ class List(Verb):
         )
         parser.add_argument("--queue", metavar="NAME", help="Only this queue.")
         parser.add_argument("--task", metavar="PATH", help="Only this task: its whole dotted path.")
-        parser.add_argument("--limit", type=to_count, default=20, metavar="N", help="At most so many (default: 20).")
+        parser.add_argument("--retried", action="store_true", help="Only those that have run more than once.")
+        parser.add_argument(
+            "--metadata", action="append", default=[], metavar="KEY=VALUE", type=_pair,
+            help="Only those with this metadata; may be repeated.",
+        )  # fmt: skip
+        parser.add_argument("--limit", type=to_count, default=20, metavar="N", help="At most this many (default: 20).")
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
         rows = list_jobs(
@@ -41,10 +47,19 @@ class List(Verb):
             statuses=given["status"],
             queue=given["queue"],
             task=given["task"],
+            metadata=dict(given["metadata"]),
+            retried=given["retried"],
             limit=given["limit"],
         )
-        text = table(HEADERS, [_row(row) for row in rows]) if rows else "There are none."
+        text = table(HEADERS, [_row(row) for row in rows]) if rows else "No jobs found."
         return Answer([_document(row) for row in rows], text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals:
+        raise ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
 
 
 def _row(row: Job | Result) -> tuple[object, ...]:

@@ -17,21 +17,21 @@ __all__ = ["Enqueue", "Move", "RunNow"]
 
 class RunNow(ManyJobs):
     name = "run-now"
-    help = "Make scheduled jobs ready before their time."
+    help = "Make scheduled jobs ready now."
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
         filters = self.filters(given)
         if filters:
-            return counted_answer("Readied", jobs.run_now_matching(backend=backend, **filters))
+            return _readied(jobs.run_now_matching(backend=backend, **filters))
         rows, refused = find_all(given["ids"], backend)
         done = jobs.run_now([row.id for row in rows if isinstance(row, Job)], backend=backend)
         refused |= {str(row.id): f"{row.id} {_why_not_readied(row)}." for row in rows if row.id not in done}
-        return counted_answer("Readied", len(done), refused)
+        return _readied(len(done), refused)
 
 
 class Move(ManyJobs):
     name = "move"
-    help = "Give jobs that do not run another queue or priority."
+    help = "Move jobs that are not running to another queue or priority."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -58,8 +58,17 @@ class Enqueue(Verb):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("task", metavar="PATH", help="The task: its dotted path.")
-        parser.add_argument("--args", default="[]", metavar="JSON", help="The arguments, a list (default: none).")
-        parser.add_argument("--kwargs", default="{}", metavar="JSON", help="Those by name, an object (default: none).")
+        # Under another name than "args", which Django takes away before handle().
+        parser.add_argument(
+            "--args", dest="call_args", default="[]", metavar="JSON", help="The arguments, a list (default: none)."
+        )
+        parser.add_argument(
+            "--kwargs",
+            dest="call_kwargs",
+            default="{}",
+            metavar="JSON",
+            help="Those by name, an object (default: none).",
+        )
         parser.add_argument("--queue", metavar="NAME", help="Another queue than the task's.")
         parser.add_argument("--priority", type=int, metavar="N", help="Another priority than the task's.")
         parser.add_argument("--in", dest="delay", type=to_duration, metavar="TIME", help="When: 90, 15m, 12h, 7d.")
@@ -75,13 +84,18 @@ class Enqueue(Verb):
         return Answer({"id": str(key)}, f"Enqueued {key}.")
 
     def _read(self, name: str, kind: type, given: dict[str, Any]) -> Any:
+        text = given[f"call_{name}"]
         try:
-            found = json.loads(given[name])
+            found = json.loads(text)
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, kind):
-            self.refuse(f"--{name} must be a JSON {'list' if kind is list else 'object'}")
+            self.refuse(f"--{name} must be a JSON {'list' if kind is list else 'object'}, not {text:.200}")
         return found
+
+
+def _readied(number: int, refused: dict[str, str] | None = None) -> Answer:
+    return counted_answer("Readied", number, refused, text="Made %s ready.", refusal="Not made ready")
 
 
 def _why_not_readied(row: Job | Result) -> str:

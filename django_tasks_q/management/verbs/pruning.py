@@ -12,7 +12,7 @@ __all__ = ["Prune"]
 
 class Prune(Verb):
     name = "prune"
-    help = "Delete old results, in batches. Workers do so by themselves; this does it now."
+    help = "Delete old results, in batches. Workers do so automatically; this does it now."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

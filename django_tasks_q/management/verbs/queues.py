@@ -16,6 +16,9 @@ class QueueSwitch(Switch):
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
         try:
+            # All of them, before anything is done.
+            for name in given["names"]:
+                queues.check_known(name, backend=backend)
             return super().run(backend, given)
         except ValueError as error:
             raise CommandError(line(error), returncode=2) from None
@@ -23,7 +26,7 @@ class QueueSwitch(Switch):
 
 class Pause(QueueSwitch):
     name = "pause"
-    help = "Let no worker take jobs from queues until they are resumed. Running jobs go on."
+    help = "Keep workers from taking jobs from queues until they are resumed. Running jobs continue."
     switch = staticmethod(queues.pause)
     done = "paused"
     before = "was paused already"

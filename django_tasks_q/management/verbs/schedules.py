@@ -5,13 +5,14 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from ...control import schedules
+from ...discovery import import_tasks
 from ...exceptions import InvalidSchedule, ScheduleNotFound
 from ...models import Schedule
 from ...monitoring.schedules import RunRecord, find_schedule, list_schedules, next_runs, runs, state, words
 from ...schedules.definitions import Definition
 from ...schedules.migrating import synchronise_declared
 from ..terminal import block, line, moment, pairs, table, to_count
-from .base import Answer, Verb, add_common
+from .base import Answer, Verb, add_common, end_with_help
 from .importing import Import
 from .switches import Switch
 
@@ -26,15 +27,15 @@ class List(Verb):
     name = "list"
     help = "List the schedules, and when each runs next."
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: dict[str, object]) -> Answer:
         rows = list_schedules(backend)
-        text = table(HEADERS, [_row(row) for row in rows]) if rows else "There are none."
+        text = table(HEADERS, [_row(row) for row in rows]) if rows else "No schedules found."
         return Answer([_document(row) for row in rows], text)
 
 
 class Show(Verb):
     name = "show"
-    help = "Show everything about one schedule, and what became of its last slots."
+    help = "Show everything about one schedule, and what happened to its last slots."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME", help="The name of a schedule.")
@@ -55,7 +56,7 @@ class Next(Show):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--count", type=to_count, default=10, metavar="N", help="So many times (default: 10).")
+        parser.add_argument("--count", type=to_count, default=10, metavar="N", help="This many times (default: 10).")
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
         row = find_schedule(given["name"], backend)
@@ -67,7 +68,7 @@ class Next(Show):
 
 class Run(Show):
     name = "run"
-    help = "Enqueue the job of a schedule now, beside its slots, paused or not."
+    help = "Enqueue a schedule's job now, in addition to its slots, even if it is paused."
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
         job_id = schedules.run_now(given["name"], backend=backend)
@@ -81,7 +82,7 @@ class ScheduleSwitch(Switch):
 
 class Pause(ScheduleSwitch):
     name = "pause"
-    help = "Let schedules make no jobs until they are resumed."
+    help = "Keep schedules from enqueueing jobs until they are resumed."
     switch = staticmethod(schedules.pause)
     done = "paused"
     before = "was paused already"
@@ -97,13 +98,19 @@ class Resume(ScheduleSwitch):
 
 class Sync(Verb):
     name = "sync"
-    help = "Bring the schedules in line with what this release's code and settings declare, as migrate does."
+    help = "Synchronise the schedules with what this release's code and settings declare, as migrate does."
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
-        done = synchronise_declared(backend)
+    def run(self, backend: str, given: dict[str, object]) -> Answer:
+        looked_at = import_tasks()
+        done = synchronise_declared(backend, looked_at)
         document = {name: list(getattr(done, name)) for name in ("added", "changed", "removed")}
         lines = [f"{title.capitalize()}: {line(', '.join(names))}" for title, names in document.items() if names]
-        return Answer(document, "\n".join(lines) or "Everything was in line already.")
+        lines = lines or ["Already in sync."]
+        lines.append(f"Looked at: {line(', '.join([*looked_at.imported, 'the settings']))}")
+        if looked_at.failed:
+            lines.append(f"Could not be imported, so nothing was removed: {line(', '.join(looked_at.failed))}")
+        document |= {"looked_at": list(looked_at.imported), "failed": list(looked_at.failed)}
+        return Answer(document, "\n".join(lines), looked_at.complete)
 
 
 ACTIONS: tuple[type[Verb], ...] = (List, Show, Next, Run, Pause, Resume, Sync, Import)
@@ -115,13 +122,15 @@ class Schedules(Verb):
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.actions: dict[str, Verb] = {}
-        parsers = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+        parsers = parser.add_subparsers(dest="action", metavar="ACTION")
         for action in ACTIONS:
             subparser = parsers.add_parser(action.name, help=action.help, description=action.help)
             add_common(subparser)
             self.actions[action.name] = action(subparser)
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
+        if given["action"] is None:
+            end_with_help(self.parser)
         try:
             return self.actions[given["action"]].run(backend, given)
         except (InvalidSchedule, ScheduleNotFound) as error:
@@ -133,7 +142,7 @@ def _row(row: Schedule) -> tuple[object, ...]:
     return (row.name, state(row).value, words(row), row.task_path, next_run, last_run, row.total_runs)
 
 
-def _document(row: Schedule) -> dict[str, Any]:
+def _document(row: Schedule) -> dict[str, object]:
     values = {item.attname: getattr(row, item.attname) for item in row._meta.concrete_fields}
     hidden = {"declaration", "former_declaration"}
     shown = {name: value for name, value in values.items() if name not in hidden}
@@ -172,7 +181,7 @@ def _run(record: RunRecord) -> tuple[object, ...]:
     return (moment(record.slot), record.status, record.job_id or "-", record.job_status or "-", record.reason)
 
 
-def _run_document(record: RunRecord) -> dict[str, Any]:
+def _run_document(record: RunRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in RunRecord.__slots__}
 
 

@@ -7,9 +7,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import JobNotFound
 from ...models import Job, Result
+from ...monitoring.formatting import progress_text
+from ...monitoring.job_logs import LoggedAttempt, LoggedLine, find_lines
 from ...monitoring.jobs import find, why
-from ...monitoring.log_lines import LoggedAttempt, LoggedLine, find_lines
-from ...monitoring.wording import progress_text
 from ...results import progress_of
 from ..terminal import ago, block, line, moment, pairs
 from .base import Answer, Verb
@@ -59,7 +59,7 @@ def _sections(row: Job | Result, reason: str | None) -> Iterator[str]:
     yield from (_error(entry) for entry in row.errors)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     """Return JSON on one line where it fits, else indented."""
     short = json.dumps(value, ensure_ascii=False)
     return short if len(short) <= LONGEST_LINE else json.dumps(value, indent=2, ensure_ascii=False)
@@ -99,7 +99,7 @@ def _between(start: datetime | None, end: datetime | None) -> str:
     return ago(max(0.0, (end - start).total_seconds())) if start and end else ""
 
 
-def _error(entry: dict[str, Any]) -> str:
+def _error(entry: dict[str, object]) -> str:
     title = f"Attempt {entry.get('attempt', '?')} on worker {entry.get('worker', '?')}: {entry.get('exception', '?')}"
     times = pairs([("Started", entry.get("started_at")), ("Finished", entry.get("finished_at"))])
     parts = [line(title), block(times), block(str(entry.get("traceback") or ""))]

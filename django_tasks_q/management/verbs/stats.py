@@ -1,5 +1,4 @@
 from dataclasses import fields
-from typing import Any
 
 from ...monitoring.counts import Count, plain, result_counts
 from ...monitoring.queues import QueueStats, queue_stats
@@ -15,7 +14,7 @@ class Stats(Verb):
     name = "stats"
     help = "Show each queue, and how many results there are of each status."
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: dict[str, object]) -> Answer:
         queues, results = queue_stats(backend), result_counts(backend)
         document = {
             "backend": backend,
@@ -25,7 +24,7 @@ class Stats(Verb):
         return Answer(document, f"{_queue_table(queues)}\n\n{_result_table(results)}")
 
 
-def _values(queue: QueueStats) -> dict[str, Any]:
+def _values(queue: QueueStats) -> dict[str, object]:
     return {field.name: getattr(queue, field.name) for field in fields(queue)}
 
 

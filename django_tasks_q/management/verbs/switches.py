@@ -10,10 +10,10 @@ __all__ = ["Switch"]
 
 
 class Switch(Verb):
-    """Pauses or resumes what has a name. It is all right only where each of them was in the other state.
+    """Pauses or resumes queues or schedules by name. It succeeds only if each was in the other state.
 
-    kind: what that is. switch: changes one of them, and says whether it has. done, before: the state, in words, of
-    what was changed and of what was not.
+    kind: "queue" or "schedule". switch: changes one of them, and returns whether it has. done, before: the state, as
+    text, of those changed and of those not.
     """
 
     kind: ClassVar[str]

@@ -5,7 +5,9 @@ from django.core.management.base import CommandParser
 
 from ...control.workers import drain, stop
 from ...exceptions import WorkerNotFound
-from ...monitoring.workers import WorkerState, health, workers
+from ...monitoring.health import Health as State
+from ...monitoring.health import WorkerState, health, worker_health, workers
+from ..backends import find_backend
 from ..terminal import ago, counted, line, name_list, size, table, to_duration
 from .base import Answer, Verb
 
@@ -19,7 +21,7 @@ DEEDS = {"drain": drain, "stop": stop}
 
 class Workers(Verb):
     name = "workers"
-    help = "Show the workers, and which of them have stopped reporting; or have some of them end."
+    help = "Show the workers, and which of them have stopped reporting; or ask some of them to exit."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("act", nargs="?", choices=DEEDS, help="Drain: when their jobs have; stop: now.")
@@ -30,11 +32,11 @@ class Workers(Verb):
         if given["act"] is not None:
             return self._ask(backend, given["act"], given["ids"])
         found = [worker for worker in workers(backend) if given["all"] or worker.alive or worker.stale]
-        text = table(HEADERS, [_row(worker) for worker in found]) if found else "There are none."
+        text = table(HEADERS, [_row(worker) for worker in found]) if found else "No workers found."
         return Answer([asdict(worker) for worker in found], text)
 
     def _ask(self, backend: str, deed: str, ids: list[str]) -> Answer:
-        """Ask workers to end. It is all right only where each of them runs, and had not been asked before."""
+        """Ask workers to exit. It succeeds only if each is running, and had not been asked before."""
         if not ids:
             self.refuse(f"{deed} needs the ids of workers")
         asked, refused = [], {}
@@ -46,7 +48,7 @@ class Workers(Verb):
             else:
                 asked += [worker_id] if done else []
                 refused |= {} if done else {worker_id: f"{worker_id} has been asked to end already."}
-        lines = [f"{worker_id} has been asked to {deed}: it does with its next heartbeat." for worker_id in asked]
+        lines = [f"{worker_id} has been asked to {deed}: it will at its next heartbeat." for worker_id in asked]
         lines += [f"Not asked: {why}" for why in refused.values()]
         document = {"asked": asked, "refused": [{"id": name, "why": why} for name, why in refused.items()]}
         return Answer(document, "\n".join(map(line, lines)), ok=bool(asked) and not refused)
@@ -74,18 +76,40 @@ def _listening(worker: WorkerState) -> str:
 
 class Health(Verb):
     name = "health"
-    help = "Say whether jobs are being run, and if not, why and what to do. For probes: the exit code is 0 or 1."
+    help = "Report whether jobs are being run, and if not, why and what to do. For probes: the exit code is 0 or 1."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--worker", metavar="ID", help="Look only at one worker: its id, or the --name it was started with."
+        )
+        parser.add_argument(
+            "--queues", metavar="A,B", help="Look only at these queues, and at the workers that listen to them."
+        )
         parser.add_argument(
             "--max-age",
             type=to_duration,
             metavar="TIME",
-            help="How long a job may be due without being started: seconds, 30s, 5m, 1h (default: for ever).",
+            help="How long a job may be due without being started: seconds, 30s, 5m, 1h (default: no limit).",
         )
 
     def run(self, backend: str, given: dict[str, Any]) -> Answer:
-        state = health(backend, max_age=given["max_age"])
+        state = self._look(backend, given["worker"], given["queues"], given["max_age"])
         alive = f"{counted(state.workers or 0, 'worker')} alive."
         document = {"ok": state.ok, "workers": state.workers, "problems": state.problems}
         return Answer(document, f"Healthy: {alive}" if state.ok else "\n".join(state.problems), state.ok)
+
+    def _look(self, backend: str, worker: str | None, queues: str | None, max_age: float | None) -> State:
+        if worker is not None:
+            if queues is not None or max_age is not None:
+                self.refuse("--worker looks at one worker alone: leave out --queues and --max-age")
+            return worker_health(worker, backend)
+        return health(backend, max_age=max_age, queues=() if queues is None else self._names(backend, queues))
+
+    def _names(self, backend: str, text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        if not names:
+            self.refuse("--queues needs the name of at least one queue")
+        for name in names:
+            if refusal := find_backend(backend).refusal_of_queue(name):
+                self.refuse(line(refusal))
+        return names

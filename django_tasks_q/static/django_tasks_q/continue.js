@@ -1,4 +1,4 @@
-// Goes on with what a page has begun; without it, a button does.
+// Continues what a page has begun; without JavaScript, a button does.
 for (const form of document.querySelectorAll("form[data-tasksq-continue]")) {
     form.querySelector("button[type=submit]").disabled = true;
     const stop = form.querySelector("a.cancel-link");

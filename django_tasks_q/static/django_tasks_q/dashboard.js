@@ -1,8 +1,8 @@
-// Refreshes the dashboard: fetches its page again, and puts in place the parts that have changed.
+// Refreshes the dashboard: fetches its page again, and replaces the parts that have changed.
 
 const root = document.querySelector("[data-tasksq-dashboard]");
 const seconds = Number(root?.dataset.seconds);
-// Without an answer within so many seconds the page says so.
+// Without an answer within this many seconds the page says so.
 const PATIENCE = 10;
 let timer = null;
 let isStopped = false;
@@ -11,7 +11,7 @@ function part(within, name) {
     return within.querySelector(`[data-tasksq-part="${name}"]`);
 }
 
-// Where the reader is within a part, so that it can be found again in what replaces it.
+// The path of the focused element within a part, so that it can be found again after the replacement.
 function pathTo(element, top) {
     const path = [];
     for (let at = element; at !== top; at = at.parentElement) {
@@ -39,7 +39,7 @@ function replace(old, fresh) {
         follow(path, fresh)?.scrollTo(left, top);
     }
     if (focused) {
-        // Rows come and go: a link is known by where it leads.
+        // Rows come and go: a link is identified by its target.
         const same = [...fresh.querySelectorAll("a[href]")].find((link) => link.getAttribute("href") === href);
         (same ?? follow(focused, fresh))?.focus({preventScroll: true});
     }
@@ -49,7 +49,7 @@ function show(isStale) {
     root.classList.toggle("tasksq-is-stale", isStale);
     const text = isStale ? root.dataset.stale : "";
     const status = root.querySelector("[data-tasksq-stale]");
-    // A reader's voice says it once.
+    // A screen reader says it once.
     if (status.textContent !== text) {
         status.textContent = text;
     }
@@ -77,7 +77,7 @@ async function turn() {
         await refresh();
         show(false);
     } catch {
-        // What is seen stays, and is said to be old.
+        // The old data stays visible, and is marked as old.
         show(true);
     }
     plan(seconds);

@@ -1,7 +1,7 @@
-/* The form of a schedule: only the fields of the chosen kind, and what the schedule would do, as one types.
-   Without this script all fields are there, and a button asks for the preview. */
+/* The form of a schedule: shows only the fields of the chosen kind, and a preview while the user types.
+   Without this script all fields are shown, and a button requests the preview. */
 
-const PAUSE = 250; // milliseconds, after which typing has come to an end
+const PAUSE = 250; // milliseconds without input, after which typing has ended
 const PARTS = ["words", "slots"];
 
 function showKind(form) {
@@ -18,7 +18,7 @@ async function fetchPreview(form, section, signal) {
     return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
-/* What is the same is left alone: it would be read out again. */
+/* Unchanged parts are not replaced: a screen reader would read them again. */
 function replace(section, answer) {
     for (const part of PARTS) {
         const old = section.querySelector(`[data-part=${part}]`);

@@ -1,59 +1,59 @@
-"""What a pool tells the supervisor."""
+"""The events that a pool reports to the supervisor."""
 
 from typing import NamedTuple
 
 from ...brokers.values import ClaimedJob
-from .wire import Limit, LogNote, Run
+from ...lifecycle import Ending
+from ..wire.frames import Limit, LogNote, Run
 
-__all__ = ["Announced", "Finished", "Logged", "Lost", "PoolEvent", "Reported", "Returned", "Stopped"]
+__all__ = ["Announced", "Asked", "Finished", "Logged", "Lost", "PoolEvent", "Reported", "Returned"]
 
 
 class Finished(NamedTuple):
-    """A child has run a job."""
+    """A child has run a job. seconds: how long it kept the child busy, as measured by the parent."""
 
     job: ClaimedJob
     run: Run
+    seconds: float = 0.0
 
 
 class Lost(NamedTuple):
-    """The child that ran a job is gone, with the cause in words.
+    """The child that ran a job has died, with the cause as text.
 
-    limit: set where the child was killed because of the job's hard time limit.
-    seconds: how long the job had run. memory: whether the child was killed for its size.
-    cancelled: whether it was killed because the job was to be cancelled and did not end.
+    seconds: how long the job had run. limit: its hard time limit, if the child was killed at that.
     """
 
     job: ClaimedJob
+    ending: Ending
     cause: str
     seconds: float
     limit: Limit | None = None
-    memory: bool = False
-    cancelled: bool = False
-
-
-class Stopped(NamedTuple):
-    """A running job was stopped together with its child, because the worker had to stop."""
-
-    job: ClaimedJob
 
 
 class Announced(NamedTuple):
-    """A child has said of a job that ended without a process of its own that it ended."""
+    """A child has announced the end of a job that ended without a process of its own."""
 
     job: ClaimedJob
 
 
 class Returned(NamedTuple):
-    """A child is gone that had not started these jobs."""
+    """A child has died that had not started these jobs."""
 
     jobs: tuple[ClaimedJob, ...]
 
 
 class Reported(NamedTuple):
-    """A running job has said how far it is, in JSON."""
+    """A running job has reported its progress, as JSON."""
 
     job: ClaimedJob
     text: str
+
+
+class Asked(NamedTuple):
+    """A child wants to begin a displaced job, and waits until its start is recorded in the database."""
+
+    job: ClaimedJob
+    seq: int
 
 
 class Logged(NamedTuple):
@@ -63,4 +63,4 @@ class Logged(NamedTuple):
     note: LogNote
 
 
-PoolEvent = Logged | Reported | Announced | Finished | Lost | Stopped | Returned
+PoolEvent = Asked | Logged | Reported | Announced | Finished | Lost | Returned

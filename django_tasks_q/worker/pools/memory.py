@@ -9,10 +9,10 @@ INTERVAL = 0.5
 
 
 class MemoryLimit:
-    """How many bytes a child may have resident; None for as many as it likes.
+    """How many bytes of resident memory a child may use; None means no limit.
 
-    A job is to blame for what it takes, not for what those before it have left: it may finish in a child that was too
-    large when it began, as long as it does not take the whole limit itself.
+    A job is charged for what it uses, not for what earlier jobs have left: it may finish in a child that was too large
+    when it began, as long as it does not use up the whole limit itself.
     """
 
     def __init__(self, limit: int | None) -> None:
@@ -22,14 +22,14 @@ class MemoryLimit:
         self._check_at = 0.0
 
     def is_reached(self, pid: int) -> bool:
-        """Between jobs: say whether the child is to be replaced."""
+        """Between jobs: return whether the child is to be replaced."""
         if self.limit is None:
             return False
         self._base[pid] = resident_bytes(pid)
         return self._base[pid] > self.limit
 
     def excess(self, pid: int | None) -> str:
-        """During a job: say in words by how much it is over the limit, if it is."""
+        """During a job: return by how much it is over the limit, as text, if it is."""
         if self.limit is None or pid is None:
             return ""
         size, base = resident_bytes(pid), self._base.get(pid, 0)
@@ -52,7 +52,7 @@ class MemoryLimit:
 
 
 def resident_bytes(pid: int | None = None) -> int:
-    """Return the memory in use of a process, this one by default; 0 where the system does not tell or it is gone."""
+    """Return the memory in use by a process, this one by default; 0 if that is unknown or the process is gone."""
     try:
         with open(f"/proc/{pid or 'self'}/statm") as statm:
             return int(statm.read().split()[1]) * PAGE

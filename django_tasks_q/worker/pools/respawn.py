@@ -7,9 +7,9 @@ FIRST, LONGEST = 0.5, 30.0
 
 
 class RespawnDelay:
-    """Waits longer and longer before a process is started again that dies before it is ready.
+    """Waits longer and longer before it restarts a process that dies before it is ready.
 
-    It may do so for ever, for example because a module cannot be imported.
+    It may die for ever, for example because a module cannot be imported.
     """
 
     def __init__(self) -> None:
@@ -25,5 +25,5 @@ class RespawnDelay:
 
     @property
     def seconds(self) -> float:
-        """How long to wait still; 0 where one may start."""
+        """How long to wait; 0 if it may start now."""
         return max(0.0, self._until - time.monotonic())

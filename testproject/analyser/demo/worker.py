@@ -35,7 +35,7 @@ class WorkerProcess:
         self.stop()
 
     def wait(self, seconds: float | None = None) -> int | None:
-        """Return the exit code, or None where the worker still runs after so many seconds."""
+        """Return the exit code, or None where the worker still runs after this many seconds."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -13,7 +13,7 @@ from .tables import Tables
 
 __all__ = ["Bench", "Operation"]
 
-# Does something again and returns how many units it did; 0 where nothing is left to do.
+# Does something again and returns how many units it did; 0 if nothing is left to do.
 Operation = Callable[[], int]
 # What works for all sessions: it writes the pages, and the WAL of commits that do not wait for it.
 BACKGROUND = (
@@ -66,7 +66,7 @@ class Bench:
         return time.process_time() + cpu.living(self._children)
 
     def database_cpu(self) -> float | None:
-        """Return the CPU seconds of the server for us; None where it has no part, or is on another machine."""
+        """Return the CPU seconds of the server for us; None if it has no part, or is on another machine."""
         if not (self._sessions or self._is_whole_server) or not _is_here(self._background):
             return None
         if self._is_whole_server:

@@ -1,4 +1,4 @@
-"""The tables as the migrations make them, and one job as enqueue() stores it. Run in a process of its own."""
+"""The tables as the migrations make them, and one job as enqueue() stores it. Run in a separate process."""
 
 import django
 from django.core.management import call_command

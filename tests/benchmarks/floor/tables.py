@@ -78,7 +78,7 @@ def temporary_tables(url: str) -> Iterator[Tables]:
 
 
 def _migrate(url: str) -> None:
-    # In a process of its own: the caller's Django, if it has one, is set up for something else.
+    # In a separate process: the caller's Django, if it has one, is set up for something else.
     given = {"DJANGO_SETTINGS_MODULE": "tests.benchmarks.floor.settings", "FLOOR_DATABASE_URL": url}
     make = "from tests.benchmarks.floor.origin import make; make()"
     subprocess.run([sys.executable, "-c", make], cwd=TOP, env={**os.environ, **given}, check=True)

@@ -52,7 +52,7 @@ class Peer:
 
     @cached_property
     def tasks(self) -> Any:
-        """The module tasks/x.py of an adapter in peers/x.py; it has noop()."""
+        """The module tasks/x.py of an adapter in peers/x.py; it has noop() and take()."""
         return import_module(f"{TASKS}.{type(self).__module__.rpartition('.')[2]}")
 
     # In any process, without Django.
@@ -94,6 +94,10 @@ class Peer:
         """Enqueue noop() once: for latencies."""
         self.enqueue(1)
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        """Enqueue take(text) one by one: it marks like noop(), and does nothing with its argument."""
+        raise NotImplementedError
+
     def enqueue_sleep(self, seconds: float) -> None:
         """Enqueue sleep(seconds) once; it marks nothing."""
         raise NotImplementedError
@@ -107,7 +111,7 @@ class Peer:
         raise NotImplementedError
 
     def stored(self) -> int | None:
-        """Return how many results are stored, None where none ever are."""
+        """Return how many results are stored, None if none ever are."""
         return None
 
 

@@ -50,6 +50,10 @@ class Celery(Peer):
         for _ in range(count):
             self.tasks.noop.delay()
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        for _ in range(count):
+            self.tasks.take.delay(text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.sleep.delay(seconds)
 

@@ -48,6 +48,10 @@ class DjangoQ2(Peer):
         for _ in range(count):
             self.tasks.async_task(self.tasks.noop)
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        for _ in range(count):
+            self.tasks.async_task(self.tasks.take, text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.async_task(self.tasks.sleep, seconds)
 

@@ -46,6 +46,11 @@ class DjangoRq(Peer):
         queue = self.tasks.get_queue()
         queue.enqueue_many([queue.prepare_data(self.tasks.noop) for _ in range(count)])
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        queue = self.tasks.get_queue()
+        for _ in range(count):
+            queue.enqueue(self.tasks.take, text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.get_queue().enqueue(self.tasks.sleep, seconds)
 

@@ -40,6 +40,10 @@ class DjangoTasksDb(Peer):
         for _ in range(count):
             self.tasks.noop.enqueue()
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        for _ in range(count):
+            self.tasks.take.enqueue(text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.sleep.enqueue(seconds)
 

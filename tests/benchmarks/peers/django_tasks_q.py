@@ -43,6 +43,10 @@ class DjangoTasksQ(Peer):
     def enqueue_bulk(self, count: int) -> None:
         self.tasks.enqueue_many([(self.tasks.noop, (), {})] * count)
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        for _ in range(count):
+            self.tasks.take.enqueue(text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.sleep.enqueue(seconds)
 

@@ -59,5 +59,9 @@ class Dramatiq(Peer):
         for _ in range(count):
             self.tasks.noop.send()
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        for _ in range(count):
+            self.tasks.take.send(text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.sleep.send(seconds)

@@ -44,6 +44,10 @@ class HueyOnRedis(Peer):
         for _ in range(count):
             self.tasks.noop()
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        for _ in range(count):
+            self.tasks.take(text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.sleep(seconds)
 

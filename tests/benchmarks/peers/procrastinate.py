@@ -44,6 +44,10 @@ class Procrastinate(Peer):
     def enqueue_bulk(self, count: int) -> None:
         self.tasks.noop.batch_defer(*[{}] * count)
 
+    def enqueue_text(self, count: int, text: str) -> None:
+        for _ in range(count):
+            self.tasks.take.defer(text=text)
+
     def enqueue_sleep(self, seconds: float) -> None:
         self.tasks.sleep.defer(seconds=seconds)
 

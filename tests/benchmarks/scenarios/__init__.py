@@ -3,7 +3,7 @@
 from .base import Scenario
 from .beside import Backlog, History, OtherQueue, Scheduled
 from .cost import Cost
-from .drain import Drain, DrainMySQL, DrainSlowDisk, DrainSQLite
+from .drain import Drain, Drain10kB, Drain100kB, DrainMySQL, DrainSlowDisk, DrainSQLite
 from .enqueue import Enqueue, EnqueueBulk
 from .latency import Latency
 from .memory import Memory
@@ -15,7 +15,7 @@ __all__ = ["SCENARIOS", "Scenario"]
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
-        Enqueue(), EnqueueBulk(), Drain(), DrainSlowDisk(), Latency(), Backlog(), History(), OtherQueue(), Scheduled(),
-        Snapshot(), Cost(), Memory(), Mixed(), DrainMySQL(), DrainSQLite(),
+        Enqueue(), EnqueueBulk(), Drain(), Drain10kB(), Drain100kB(), DrainSlowDisk(), Latency(), Backlog(), History(),
+        OtherQueue(), Scheduled(), Snapshot(), Cost(), Memory(), Mixed(), DrainMySQL(), DrainSQLite(),
     )
 }  # fmt: skip

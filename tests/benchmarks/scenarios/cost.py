@@ -101,7 +101,7 @@ class Counters:
         return counts
 
     def _extension(self, connection: Any = None) -> bool:
-        """Say whether pg_stat_statements counts here, and make it readable."""
+        """Return whether pg_stat_statements counts here, and make it readable."""
         if connection is None:
             with self._server.connect(self._url) as opened:
                 return self._extension(opened)

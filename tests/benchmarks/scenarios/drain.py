@@ -1,3 +1,4 @@
+from random import Random
 from typing import ClassVar
 
 from .. import marks
@@ -7,7 +8,7 @@ from ..samples import Sample
 from ..site import Site
 from .base import Scenario
 
-__all__ = ["Drain", "DrainMySQL", "DrainSQLite", "DrainSlowDisk", "Draining"]
+__all__ = ["Drain", "Drain10kB", "Drain100kB", "DrainMySQL", "DrainSQLite", "DrainSlowDisk", "Draining"]
 
 # What PostgreSQL waits before it writes a commit to the disk, in microseconds.
 COMMIT_DELAY = 2_500
@@ -21,11 +22,15 @@ class Draining(Scenario):
     def try_out(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
         site = self.site(lab, peer, vendor)
         site.empty()
-        site.enqueue(jobs)
+        self.enqueue(site, jobs)
         with site.worker() as worker:
             span = lab.drained(site, worker, jobs, until_stored=True)
         more = marks.count(site.marks) - jobs
         return Sample.rate(peer.name, jobs, span, **({"ran_again": more} if more else {}))
+
+    def enqueue(self, site: Site, jobs: int) -> None:
+        """Enqueue what is drained."""
+        site.enqueue(jobs)
 
     def site(self, lab: Laboratory, peer: Peer, vendor: str) -> Site:
         return lab.site(peer, vendor)
@@ -38,6 +43,30 @@ class Drain(Draining):
 
     def measure(self, lab: Laboratory, peer: Peer, vendor: str, jobs: int) -> Sample:
         return self.try_out(lab, peer, vendor, jobs)
+
+
+class DrainText(Drain):
+    """size: bytes of the argument of each job, which cannot be compressed much."""
+
+    size: ClassVar[int]
+    floors = ()
+
+    def enqueue(self, site: Site, jobs: int) -> None:
+        site.driver.ask("enqueue_text", jobs, Random(self.size).randbytes(self.size // 2).hex())
+
+
+class Drain10kB(DrainText):
+    name = "drain_10kb"
+    title = "The same drain of jobs with an argument of 10 kB"
+    sizing = "drain_10kb"
+    size = 10_000
+
+
+class Drain100kB(DrainText):
+    name = "drain_100kb"
+    title = "The same drain of jobs with an argument of 100 kB"
+    sizing = "drain_100kb"
+    size = 100_000
 
 
 class DrainMySQL(Drain):

@@ -4,7 +4,7 @@ from celery import Celery
 
 from .. import marks
 
-__all__ = ["app", "noop", "sleep"]
+__all__ = ["app", "noop", "sleep", "take"]
 
 app = Celery("benchmarks")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -18,3 +18,8 @@ def noop() -> None:
 @app.task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@app.task
+def take(text: str) -> None:
+    marks.mark()

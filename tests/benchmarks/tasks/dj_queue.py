@@ -6,7 +6,7 @@ from django.tasks import task
 
 from .. import marks
 
-__all__ = ["noop", "sleep", "tune_autovacuum"]
+__all__ = ["noop", "sleep", "take", "tune_autovacuum"]
 
 
 @task
@@ -17,6 +17,11 @@ def noop() -> None:
 @task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@task
+def take(text: str) -> None:
+    marks.mark()
 
 
 def tune_autovacuum() -> None:

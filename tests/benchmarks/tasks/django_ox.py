@@ -5,7 +5,7 @@ from django_ox.bulk import enqueue_many
 
 from .. import marks
 
-__all__ = ["enqueue_many", "noop", "sleep"]
+__all__ = ["enqueue_many", "noop", "sleep", "take"]
 
 
 @task
@@ -16,3 +16,8 @@ def noop() -> None:
 @task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@task
+def take(text: str) -> None:
+    marks.mark()

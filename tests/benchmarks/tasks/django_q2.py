@@ -4,7 +4,7 @@ from django_q.tasks import async_task
 
 from .. import marks
 
-__all__ = ["async_task", "noop", "sleep"]
+__all__ = ["async_task", "noop", "sleep", "take"]
 
 
 def noop() -> None:
@@ -13,3 +13,7 @@ def noop() -> None:
 
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+def take(text: str) -> None:
+    marks.mark()

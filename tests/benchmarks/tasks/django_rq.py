@@ -4,7 +4,7 @@ from django_rq import get_queue
 
 from .. import marks
 
-__all__ = ["get_queue", "noop", "sleep"]
+__all__ = ["get_queue", "noop", "sleep", "take"]
 
 
 def noop() -> None:
@@ -13,3 +13,7 @@ def noop() -> None:
 
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+def take(text: str) -> None:
+    marks.mark()

@@ -4,7 +4,7 @@ from django.tasks import task
 
 from .. import marks
 
-__all__ = ["noop", "sleep"]
+__all__ = ["noop", "sleep", "take"]
 
 
 @task
@@ -15,3 +15,8 @@ def noop() -> None:
 @task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@task
+def take(text: str) -> None:
+    marks.mark()

@@ -4,7 +4,7 @@ from django_tasks_q import enqueue_many, task
 
 from .. import marks
 
-__all__ = ["enqueue_many", "noop", "sleep"]
+__all__ = ["enqueue_many", "noop", "sleep", "take"]
 
 
 @task()
@@ -15,3 +15,8 @@ def noop() -> None:
 @task()
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@task()
+def take(text: str) -> None:
+    marks.mark()

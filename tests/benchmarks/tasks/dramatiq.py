@@ -4,7 +4,7 @@ import dramatiq
 
 from .. import marks
 
-__all__ = ["noop", "sleep"]
+__all__ = ["noop", "sleep", "take"]
 
 
 @dramatiq.actor
@@ -15,3 +15,8 @@ def noop() -> None:
 @dramatiq.actor
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@dramatiq.actor
+def take(text: str) -> None:
+    marks.mark()

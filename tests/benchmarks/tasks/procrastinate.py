@@ -4,7 +4,7 @@ from procrastinate.contrib.django import app
 
 from .. import marks
 
-__all__ = ["noop", "sleep"]
+__all__ = ["noop", "sleep", "take"]
 
 
 @app.task
@@ -15,3 +15,8 @@ def noop() -> None:
 @app.task
 def sleep(seconds: float) -> None:
     time.sleep(seconds)
+
+
+@app.task
+def take(text: str) -> None:
+    marks.mark()

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 __all__ = ["server_timing"]
 
 logger = logging.getLogger("crowd.statements")
-# Milliseconds. Slower statements are written down.
+# Milliseconds. Slower statements are recorded.
 SLOW = 100.0
 
 

@@ -21,7 +21,7 @@ class Look:
 
 @dataclass(slots=True)
 class Sight:
-    """A page in every look, or all pages of a deed."""
+    """A page in every look, or all pages of an action."""
 
     name: str
     looks: list[Look] = field(default_factory=list)

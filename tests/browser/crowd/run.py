@@ -60,7 +60,7 @@ def tell(text: str) -> None:
 
 @contextmanager
 def database(name: str, *, keep: bool) -> Iterator[bool]:
-    """Make a database, and name it in the environment; say whether it is new. It is dropped in the end."""
+    """Make a database, and name it in the environment; return whether it is new. It is dropped in the end."""
     psycopg = import_module("psycopg")
     url = services.postgresql_url()
     parts = urlsplit(url)
@@ -81,7 +81,7 @@ def database(name: str, *, keep: bool) -> Iterator[bool]:
 
 @contextmanager
 def server(output: Path) -> Iterator[str]:
-    """Serve the site in a process of its own; give its address."""
+    """Serve the site in a separate process; give its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = probe.getsockname()

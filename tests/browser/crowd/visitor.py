@@ -60,7 +60,7 @@ class Visitor:
         page.on("response", lambda response: _note(sight, response))
         try:
             yield page
-        except Exception as error:  # The other pages are of interest all the same.
+        except Exception as error:  # The other pages are of interest anyway.
             sight.complaints.append(f"{type(error).__name__}: {error}")
         finally:
             sight.complaints.extend(complaints)

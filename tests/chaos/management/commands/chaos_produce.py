@@ -21,7 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("--jobs", type=int, default=100)
         parser.add_argument("--seconds", type=float, default=10.0)
         parser.add_argument("--slow", type=float, default=0.02)
+        parser.add_argument("--loads", default="", help="Names of producer.LOADS, with commas.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        producer = Producer(options["name"], options["seed"], Journal(options["journal"]), options["slow"])
+        loads = [*filter(None, options["loads"].split(","))]
+        producer = Producer(options["name"], options["seed"], Journal(options["journal"]), options["slow"], loads)
         producer.produce(options["jobs"], options["seconds"])

@@ -1,0 +1,1 @@
+"""What the lists have: filters, pages, search, and the bars above them."""

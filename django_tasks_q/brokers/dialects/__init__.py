@@ -1,0 +1,1 @@
+"""What databases differ in. A broker has one as `broker.dialect`, as Django's connections have their `ops`."""

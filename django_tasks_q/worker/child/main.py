@@ -1,0 +1,138 @@
+"""The process that runs tasks: it takes a token, runs that job, returns the outcome, and repeats."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from socket import socket
+from typing import TYPE_CHECKING, Any
+
+from ...brokers import get_broker
+from ...conf import Options
+from ..wire.begun import BegunMark
+from ..wire.channels import FrameReader
+from ..wire.frames import encode_begin, encode_limit, encode_logs, encode_progress, encode_ready
+from ..wire.tokens import CANCEL_SIGNAL, TokenPipe
+from .executor import Executor
+from .interruption import Interruption, pass_through_handlers
+from .log_capture import LogCapture
+from .process_state import ProcessState
+from .progress import Reporter
+
+if TYPE_CHECKING:
+    from ...brokers.base import Broker
+
+__all__ = ["run_child"]
+
+logger = logging.getLogger("django_tasks_q.worker")
+PR_SET_PDEATHSIG = 1
+
+
+def run_child(
+    channel: socket, tokens: TokenPipe, cancels: TokenPipe, begun: BegunMark, alias: str, parent: int
+) -> None:
+    """Serve one supervisor until it hands out no more tokens.
+
+    channel: frames of jobs come in, runs go out. cancels: the numbers of jobs that are to be cancelled. begun: where
+    to write which job has begun. alias: the backend's. parent: the process that this one may not outlive.
+    """
+    _die_with(parent)
+    os.setpgid(0, 0)
+    interruption = Interruption(cancels)
+    _install_handlers(interruption)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What a task prints is in the log at once, whatever happens to this process.
+        sys.stdout.reconfigure(line_buffering=True)
+    capture = _capture(channel, get_broker(alias).options)
+    executor = Executor(
+        alias,
+        lambda limit: channel.sendall(encode_limit(limit)),
+        interruption,
+        Reporter(lambda note: channel.sendall(encode_progress(note))),
+        capture,
+        _announce_beginnings(channel, tokens, begun, get_broker(alias)),
+    )
+    state = ProcessState(channel.fileno(), (tokens.reader, cancels.reader), capture)
+    frames = FrameReader(channel)
+    channel.sendall(encode_ready())
+    while (token := tokens.take()) is not None:
+        body = _frame_of(frames, token)
+        if body is None:
+            return
+        run = executor.execute(token, body)
+        is_sound = state.restore()
+        if not state.is_connected():
+            raise ConnectionAbortedError("A task has closed its process's connection to the worker.")
+        channel.sendall(run.encode())
+        if not is_sound:
+            logger.warning("A task has closed a standard stream; its process is replaced.")
+            return
+
+
+def _install_handlers(interruption: Interruption) -> None:
+    pass_through_handlers()
+    for number, handler in (HANDLERS | {CANCEL_SIGNAL: interruption.hear}).items():
+        signal.signal(number, handler)
+
+
+def _announce_beginnings(
+    channel: socket, tokens: TokenPipe, begun: BegunMark, broker: "Broker"
+) -> Callable[[int, bool, bool], None]:
+    """Return the function that is called with each job before its task runs."""
+
+    def begin(seq: int, displaced: bool, atomic: bool) -> None:
+        if displaced:
+            # It waits until its start is recorded in the database.
+            channel.sendall(encode_begin(seq))
+            if tokens.take() != seq:
+                raise ConnectionResetError("The supervisor is gone.")
+        if not (atomic and broker.dialect.repeats_reads):
+            # Or recording the start would keep the task's transaction from recording its end.
+            begun.set(seq)
+
+    return begin
+
+
+def _capture(channel: socket, options: Options) -> LogCapture | None:
+    """Capture what tasks log, if that is configured."""
+    if options.capture_logs is None:
+        return None
+    capture = LogCapture(lambda note: channel.sendall(encode_logs(note)), options.capture_logs, options.max_logs)
+    capture.install()
+    return capture
+
+
+def _frame_of(frames: FrameReader, token: int) -> bytes | None:
+    """Read up to the job with this number; the parent has taken back those before it."""
+    while (frame := frames.read()) is not None:
+        seq, body = frame
+        if seq == token:
+            return body
+    return None
+
+
+def _leave_to_supervisor(number: int, frame: object) -> None:
+    """Do nothing."""
+
+
+# The supervisor decides when a child exits: a signal to the whole group or container must not cut a job short. The
+# handler is Python's, not SIG_IGN, so that programs started by a task do not inherit ignored signals.
+HANDLERS: dict[signal.Signals, Any] = {
+    signal.SIGTERM: _leave_to_supervisor,
+    signal.SIGINT: _leave_to_supervisor,
+    signal.SIGHUP: _leave_to_supervisor,
+    signal.SIGALRM: signal.SIG_DFL,
+    signal.SIGCHLD: signal.SIG_DFL,
+}
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, if it supports that."""
+    if sys.platform == "linux":
+        libc: Any = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)

@@ -1,0 +1,1 @@
+"""What to ask the database for, when, and which child gets it."""

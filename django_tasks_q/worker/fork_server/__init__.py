@@ -1,0 +1,1 @@
+"""What runs in the fork server, from which the children are forked."""

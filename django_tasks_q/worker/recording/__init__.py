@@ -1,0 +1,1 @@
+"""Outcomes on their way from the children into the database."""

@@ -1,0 +1,1 @@
+"""What travels between the supervisor and its children."""

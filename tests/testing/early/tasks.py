@@ -1,0 +1,6 @@
+from django_tasks_q import task
+
+
+@task
+def early() -> None:
+    """Do nothing."""
