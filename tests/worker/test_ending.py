@@ -8,6 +8,7 @@ from django_tasks_q.models import Job, Result
 from tests.conftest import StartWorker
 from tests.models import Effect
 from tests.rows import row_of, wait_for_effects
+from tests.tasks import leave_effect
 from tests.waiting import wait_for, wait_for_results
 from tests.workers import WorkerProcess
 
@@ -35,7 +36,9 @@ def test_burst_does_not_end_with_a_claim_that_failed(start_worker: StartWorker, 
     tasks.enqueue_before_bad_luck.enqueue("later", str(path))
     worker = start_worker(
         "--burst", "--concurrency", "2",
-        environment={"TEST_APPS": "tests.unlucky", "UNLUCKY": str(path)}, wait=False,
+        environment={
+            "TEST_APPS": "tests.unlucky", "UNLUCKY": str(path), "UNLUCKY_TASK": leave_effect.module_path,
+        }, wait=False,
     )  # fmt: skip
     assert worker.wait() == 0
     assert "The claim has failed" in worker.output
