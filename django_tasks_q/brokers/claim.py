@@ -59,6 +59,12 @@ class ClaimVerbs(Verbs):
         """
         raise NotImplementedError
 
+    def few(self, size: int) -> int:
+        """Return how many jobs fit into this many bytes, however large they are; at least one."""
+        options = self.options
+        # Arguments, keyword arguments, metadata and errors.
+        return max(1, size // (3 * options.max_payload + options.max_errors * options.max_traceback))
+
     def set_unreadable_aside(self, queue_name: str) -> tuple[str, str] | None:
         """Set the next READY job of a queue to WAITING if it cannot be read; return its id and why, or None."""
         with self.transaction(), self.connection.cursor() as cursor:

@@ -39,6 +39,15 @@ def test_a_claim_stops_where_there_is_enough(broker: Any, put: Put, text: str) -
     assert claimed == [spec.id for spec in specs]
 
 
+@pytest.mark.parametrize("text", PAYLOADS.values(), ids=PAYLOADS)
+def test_what_fits_however_large_it_is_need_not_be_measured(broker: Any, put: Put, text: str) -> None:
+    put(4, args=json.dumps([text], ensure_ascii=False))
+    count = broker.few(broker.largest_claim)
+    claim = broker.claim_within("w1", "default", count, broker.largest_claim)
+    assert (len(claim.jobs), claim.is_cut) == (count, False)
+    assert sum(map(size_of, claim.jobs)) < broker.largest_claim
+
+
 def test_small_jobs_are_claimed_as_many_as_are_wanted(broker: Any, put: Put) -> None:
     put(300, args=json.dumps(["x" * 5_000]))
     claim = broker.claim_within("w1", "default", 200, broker.largest_claim)

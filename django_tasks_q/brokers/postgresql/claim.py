@@ -26,13 +26,15 @@ class ClaimStatements(ClaimVerbs):
         parameters: list[Any] = []
         for _, values in ranges:
             parameters += [queue_name, *values, self.alias, queue_name, worker_id, limit]
-        statement = self._claim_sql([condition for condition, _ in ranges])
+        fits = limit <= self.few(size)
+        statement = self._claim_sql([condition for condition, _ in ranges], fits=fits)
         with self.connection.cursor() as cursor:
-            rows = self._rows_of_claim(cursor, statement, [*parameters, worker_id, size, size])
+            rows = self._rows_of_claim(cursor, statement, [*parameters, worker_id, *([] if fits else [size, size])])
         jobs = [self._claimed(row) for row in rows]
         jobs.sort(key=lambda job: (-job.priority, job.id))
         # A job that was estimated as too large has at least a hundredth of that.
-        return Claim(jobs, len(jobs) < limit and sum(map(size_of, jobs)) * LARGEST_RATIO >= size)
+        is_cut = not fits and len(jobs) < limit and sum(map(size_of, jobs)) * LARGEST_RATIO >= size
+        return Claim(jobs, is_cut)
 
     def _rows_of_claim(self, cursor: Any, statement: str, parameters: Sequence[Any]) -> Any:
         """Run a claim as part of the caller's transaction, or in its own, in one round trip if possible."""
@@ -51,33 +53,31 @@ class ClaimStatements(ClaimVerbs):
                 cursor.execute(statement, parameters)
         return cursor.fetchall()
 
-    def _claim_sql(self, conditions: Sequence[str]) -> str:
+    def _claim_sql(self, conditions: Sequence[str], *, fits: bool) -> str:
+        """Return the statement. fits: the jobs need not be measured, which is a third of the planning."""
         # The status is a literal, or a prepared plan could not use the partial index. By physical address, which the
         # locks keep stable: joined by key, the planner would read all of a table of less than 100,000 jobs.
         alias, now = self.dialect.literal(self.alias), self.dialect.now_sql
+        columns = "place" if fits else "place, size"
+        size = "" if fits else f", {self.dialect.size_sql} AS size"
         picks = []
         for number, condition in enumerate(conditions):
             taken = "".join(f" - (SELECT count(*) FROM picked_{earlier})" for earlier in range(number))
             picks.append(
-                f"picked_{number} AS MATERIALIZED (SELECT ctid AS place, {self.dialect.size_sql} AS size"
+                f"picked_{number} AS MATERIALIZED (SELECT ctid AS place{size}"
                 f" FROM django_tasks_q_job WHERE backend = {alias} AND queue_name = %s AND status = 'READY'{condition}"
                 f" AND NOT ({BARRED}) ORDER BY priority DESC, id LIMIT %s{taken} FOR UPDATE SKIP LOCKED)"
             )
         if len(picks) > 1:
-            parts = " UNION ALL ".join(f"SELECT place, size FROM picked_{number}" for number in range(len(picks)))
+            parts = " UNION ALL ".join(f"SELECT {columns} FROM picked_{number}" for number in range(len(picks)))
             picks.append(f"picked AS MATERIALIZED ({parts})")
         picked = picks[-1].split(maxsplit=1)[0]
-        # Those that fit, in claim order: up to the first that is preceded by enough.
-        fitting = (
-            "SELECT place FROM (SELECT place, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before"
-            f" FROM {picked}) p WHERE before < %s"
-        )
+        places = _all_places(picked) if fits else _places_that_fit(picked)
         return (
             f"WITH {', '.join(picks)}"
             f" UPDATE django_tasks_q_job j SET status = 'RUNNING', worker_id = %s, attempt = {counted('j.attempt')},"
             f" reason = '', last_attempted_at = {now}, started_at = COALESCE(j.started_at, {now})"
-            f" WHERE j.ctid = ANY (CASE WHEN (SELECT sum(size) FROM {picked}) < %s"
-            f" THEN ARRAY(SELECT place FROM {picked}) ELSE ARRAY({fitting}) END) RETURNING {self._claimed_columns}"
+            f" WHERE j.ctid = ANY ({places}) RETURNING {self._claimed_columns}"
         )
 
     def _claimed_column(self, name: str) -> str:
@@ -86,6 +86,19 @@ class ClaimStatements(ClaimVerbs):
 
     def _claimed(self, row: Sequence[Any]) -> ClaimedJob:
         return ClaimedJob(*row)
+
+
+def _all_places(picked: str) -> str:
+    return f"ARRAY(SELECT place FROM {picked})"
+
+
+def _places_that_fit(picked: str) -> str:
+    """Return SQL for the places of those that fit, in claim order: up to the first that is preceded by enough."""
+    fitting = (
+        "SELECT place FROM (SELECT place, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before"
+        f" FROM {picked}) p WHERE before < %s"
+    )
+    return f"CASE WHEN (SELECT sum(size) FROM {picked}) < %s THEN {_all_places(picked)} ELSE ARRAY({fitting}) END"
 
 
 def _index_ranges(after: Sequence[Position]) -> list[tuple[str, list[Any]]]:
