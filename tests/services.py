@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import pytest
-
 __all__ = [
     "DATABASES",
     "MissingService",
@@ -57,12 +55,19 @@ def require(find: Callable[[], str]) -> str:
     try:
         return find()
     except MissingService as missing:
-        (pytest.fail if is_required() else pytest.skip)(str(missing))
+        (_pytest().fail if is_required() else _pytest().skip)(str(missing))
+        raise
 
 
 def need_package(name: str) -> Any:
     """Import and return a package of the extra [test]. Skip the test without it, or fail under CI."""
-    return import_module(name) if is_required() else pytest.importorskip(name)
+    return import_module(name) if is_required() else _pytest().importorskip(name)
+
+
+def _pytest() -> Any:
+    # Not at the top: the settings of each worker that a test starts read this file, and it would take a fifth of the
+    # worker's start.
+    return import_module("pytest")
 
 
 # PostgreSQL

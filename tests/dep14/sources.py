@@ -19,7 +19,7 @@ STAND_INS = "tests.dep14.standins"
 SUITE = re.compile(r"[^/]+/tests/tasks/(\w+\.py)")
 # Django's names are what the backport's became after 0.12.
 OLD_NAMES = {"InvalidTask": "InvalidTaskError", "InvalidTaskBackend": "InvalidTaskBackendError"}
-SECONDS_TO_DOWNLOAD = 120
+SECONDS_TO_DOWNLOAD = 240
 
 
 def fetch_suite(version: str, cache: Path) -> Path:
