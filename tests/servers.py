@@ -17,18 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import pytest
-
 __all__ = [
     "DATABASES",
     "MissingService",
     "database_settings",
     "is_required",
     "mysql_url",
-    "need_package",
     "postgresql_url",
     "redis_url",
-    "require",
     "start_postgresql",
 ]
 
@@ -50,19 +46,6 @@ class MissingService(Exception):
 def is_required() -> bool:
     """Return whether a missing server is a failure: it is where CI is set."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-
-
-def require(find: Callable[[], str]) -> str:
-    """Return what `find` finds. Skip the test where that is missing, or fail it under CI."""
-    try:
-        return find()
-    except MissingService as missing:
-        (pytest.fail if is_required() else pytest.skip)(str(missing))
-
-
-def need_package(name: str) -> Any:
-    """Import and return a package of the extra [test]. Skip the test without it, or fail under CI."""
-    return import_module(name) if is_required() else pytest.importorskip(name)
 
 
 # PostgreSQL
