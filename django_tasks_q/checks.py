@@ -60,13 +60,20 @@ def _check_entry(alias: str, entry: Mapping[str, Any]) -> Iterator[CheckMessage]
         known = f'Did you mean "{near[0]}"?' if near else f"Known keys: {', '.join(KEYS)}."
         hint = f"{known} Settings of this package go into OPTIONS."
         yield Warning(f'TASKS["{alias}"] has the unknown key "{key}": it has no effect.', hint=hint, id="tasksq.W010")
-    queues = entry.get("QUEUES", [])
-    if isinstance(queues, str) or not all(isinstance(name, str) and name for name in queues):
+    if not _has_names(entry):
         yield Error(
-            f'TASKS["{alias}"]["QUEUES"] is {queues!r:.80}.',
+            f'TASKS["{alias}"]["QUEUES"] is {entry["QUEUES"]!r:.80}.',
             hint='It must be a list of names, such as ["default", "mail"]; an empty one allows every name.',
             id="tasksq.E010",
         )
+
+
+def _has_names(entry: Mapping[str, Any]) -> bool:
+    """Return whether the QUEUES of an entry, if it has any, are names; the framework needs at least an iterable."""
+    queues = entry.get("QUEUES", [])
+    if isinstance(queues, str) or not isinstance(queues, Iterable):
+        return False
+    return all(isinstance(name, str) and name for name in queues)
 
 
 @register()
@@ -76,6 +83,8 @@ def check_framework(**kwargs: object) -> Iterator[CheckMessage]:
         try:
             backend = task_backends[alias]
         except Exception as error:  # Another package's backend may raise anything.
+            if alias in backend_aliases() and not _has_names(parameters):
+                continue  # Told above, with the remedy.
             yield Warning(
                 f'TASKS["{alias}"] cannot be used: {type(error).__name__}: {error}',
                 hint=_remedy(parameters.get("BACKEND")),
@@ -224,4 +233,5 @@ def _databases() -> dict[str, str]:
 
 
 def _ours() -> list[TasksQBackend]:
-    return [task_backends[alias] for alias in backend_aliases()]
+    """Return our backends, but for those that cannot be made because of their QUEUES."""
+    return [task_backends[alias] for alias in backend_aliases() if _has_names(configured_aliases()[alias])]

@@ -1,6 +1,6 @@
 """A database router for OPTIONS["database"]."""
 
-from typing import Any
+from django.db.models import Model
 
 from .backend import backend_aliases
 from .compat import configured_aliases
@@ -17,15 +17,15 @@ class TasksQRouter:
     backend's.
     """
 
-    def db_for_read(self, model: Any, **hints: Any) -> str | None:
+    def db_for_read(self, model: type[Model], **hints: object) -> str | None:
         return next(iter(_databases()), None) if model._meta.app_label == APP else None
 
     db_for_write = db_for_read
 
-    def allow_relation(self, first: Any, second: Any, **hints: Any) -> bool | None:
+    def allow_relation(self, first: Model, second: Model, **hints: object) -> bool | None:
         return True if first._meta.app_label == second._meta.app_label == APP else None
 
-    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
+    def allow_migrate(self, db: str, app_label: str, **hints: object) -> bool | None:
         databases = _databases()
         return db in databases if app_label == APP and databases else None
 

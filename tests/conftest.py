@@ -10,8 +10,9 @@ from django.test import TransactionTestCase
 
 from django_tasks_q.brokers import get_broker
 
-from . import services
+from . import servers
 from .emptying import empty_tables
+from .needs import require
 from .workers import WorkerProcess
 
 # What starts real workers.
@@ -52,7 +53,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
     """Need the server, before pytest-django makes the test database on it."""
-    services.require(services.DATABASES[settings.DATABASE])
+    require(servers.DATABASES[settings.DATABASE])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -64,7 +65,7 @@ def empty_tables_quickly() -> Iterator[None]:
 
 @pytest.fixture
 def redis_url() -> str:
-    return services.require(services.redis_url)
+    return require(servers.redis_url)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .services import MissingService, postgresql_url
+from .servers import MissingService, postgresql_url
 from .waiting import LIMIT, wait_for
 
 __all__ = ["PgBouncer", "find_pgbouncer"]

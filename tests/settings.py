@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import services
+from . import servers
 
 # The test project's app is tested on every database, and in real workers, which read this too.
 sys.path.append(str(Path(__file__).parent.parent / "testproject"))
@@ -21,17 +21,17 @@ if not DATABASE_NAME.endswith(PROCESS):
     DATABASE_NAME = os.environ["TEST_DATABASE_NAME"] = f"{DATABASE_NAME}_{PROCESS}"
 
 try:
-    URL, MISSING = services.DATABASES[DATABASE](), None
-except services.MissingService as missing:
+    URL, MISSING = servers.DATABASES[DATABASE](), None
+except servers.MissingService as missing:
     URL, MISSING = "", missing
 
 if DATABASE == "mysql":
-    services.mysql_driver()
+    servers.mysql_driver()
 
 DATABASES = {
-    "default": services.database_settings(DATABASE, URL, name=DATABASE_NAME),
+    "default": servers.database_settings(DATABASE, URL, name=DATABASE_NAME),
     # Only for the tables of the backend "elsewhere".
-    "queue": services.database_settings(DATABASE, URL, name=f"{DATABASE_NAME}_queue"),
+    "queue": servers.database_settings(DATABASE, URL, name=f"{DATABASE_NAME}_queue"),
 }
 DATABASE_ROUTERS = ["tests.routers.QueueRouter"]
 
@@ -55,7 +55,7 @@ INSTALLED_APPS = [
     "django_tasks_q",
     "analyser",
     "tests",
-    # A test may have its workers find other tasks: see tests/worker/test_schedules.py.
+    # A test may have its workers find other tasks: see tests/services/test_scheduler.py.
     *os.environ.get("TEST_APPS", "").split(),
 ]
 MIDDLEWARE = [

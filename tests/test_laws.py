@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,20 @@ def test_commits_are_checked_by_the_ruff_that_checks_all() -> None:
     hooks, tox = (PACKAGE.with_name(name).read_text() for name in (".pre-commit-config.yaml", "tox.ini"))
     (checked,) = re.findall(r"ruff-pre-commit\n +rev: v(\d+\.\d+)\.", hooks)
     assert re.findall(r"ruff~=(\d+\.\d+)\.", tox) == [checked]
+
+
+def test_ci_leaves_out_what_is_there() -> None:
+    """A file that has moved would run everywhere again, unnoticed."""
+    root = PACKAGE.parent
+    arrays = " ".join(
+        re.findall(r"^WITH_\w+=\((.*?)\)$", (root / ".ci" / "run").read_text(), re.MULTILINE | re.DOTALL)
+    )
+    expanded = subprocess.run(
+        ["bash", "-c", f"echo {' '.join(arrays.split())}"], check=True, capture_output=True, text=True
+    ).stdout
+    paths = re.findall(r"--ignore=(\S+)", expanded)
+    assert len(paths) > 20
+    assert [path for path in paths if not (root / path).exists()] == []
 
 
 def test_each_table_has_one_writer() -> None:

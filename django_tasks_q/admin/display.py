@@ -2,11 +2,12 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -14,8 +15,15 @@ from django.utils.translation import gettext as _
 
 from ..monitoring.counts import Count, Precision
 
+# Text that is shown, perhaps translated only then.
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise as Text
+else:
+    Text = str | Promise
+
 __all__ = [
     "NOTHING",
+    "Text",
     "badge",
     "below",
     "block",
@@ -151,7 +159,7 @@ def link(url: str | None, text: object) -> str:
     return format_html('<a href="{}">{}</a>', url, text) if url else str(text)
 
 
-def names(values: Any) -> str:
+def names(values: object) -> str:
     """Return a list of names from a row, for display."""
     found = values if isinstance(values, list | tuple) else [values]
     return ", ".join(storable(str(value)) for value in found)

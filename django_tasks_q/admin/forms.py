@@ -50,7 +50,7 @@ class JSONText(forms.CharField):
         self.kind = kind
         super().__init__(**given)
 
-    def clean(self, value: Any) -> Any:
+    def clean(self, value: object) -> object:
         text = super().clean(value).strip()
         if not text:
             return None
@@ -166,5 +166,5 @@ def _label(each: inspect.Parameter) -> str:
     return f"{each.name} ({getattr(each.annotation, '__name__', each.annotation)})"[:100]
 
 
-def _indent(value: Any) -> int | None:
+def _indent(value: object) -> int | None:
     return 2 if isinstance(value, Iterable) and len(json.dumps(value)) > 60 else None

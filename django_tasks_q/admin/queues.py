@@ -1,12 +1,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,7 +18,7 @@ from ..monitoring.queues import QueueStats, queue_stats
 from .actions.verbs import record
 from .backends import BACKEND_VAR, backend_aliases
 from .base import TasksAdmin
-from .display import badge, counted, duration, link, moment, storable
+from .display import Text, badge, counted, duration, link, moment, storable
 
 __all__ = ["QueueAdmin"]
 
@@ -32,9 +31,9 @@ class Switch:
     """Pause or resume: the function, the entry in the history, and the messages to the user."""
 
     act: Callable[..., bool]
-    entry: object
-    done: Any
-    needless: Any
+    entry: Text
+    done: Text
+    needless: Text
 
 
 PAUSE = Switch(
@@ -51,7 +50,7 @@ RESUME = Switch(
 )
 
 
-class QueueAdmin(TasksAdmin):
+class QueueAdmin(TasksAdmin[Queue]):
     """One page with every queue that has jobs, is configured, listened to or paused: few of them have a row."""
 
     ordering = ("name", "pk")
@@ -60,7 +59,7 @@ class QueueAdmin(TasksAdmin):
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("django_tasks_q.pause_queue")
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
         context = {
@@ -73,14 +72,14 @@ class QueueAdmin(TasksAdmin):
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Redirect to the list, which shows everything."""
         return HttpResponseRedirect(self.url(Queue, "changelist") or "")
 
     # pause and resume
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             path("pause/", wrap(self.pause_view), name="django_tasks_q_queue_pause"),

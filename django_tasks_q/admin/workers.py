@@ -14,8 +14,8 @@ from ..monitoring.health import WorkerState, workers
 from .actions.bulk import DRAIN_MANY, STOP_MANY
 from .actions.steps import run
 from .backends import aliases_in
-from .base import TasksAdmin
-from .display import badge, below, code, link, moment, names, size, storable
+from .base import Button, TasksAdmin
+from .display import Text, badge, below, code, link, moment, names, size, storable
 from .lists.filters import BackendFilter, WorkerStatusFilter
 from .lists.pagination import TasksChangeList
 
@@ -34,7 +34,7 @@ class WorkerChangeList(TasksChangeList):
             row.now = states.get(row.pk)
 
 
-class WorkerAdmin(TasksAdmin):
+class WorkerAdmin(TasksAdmin[Worker]):
     """The workers, running ones first."""
 
     ordering = (F("stopped_at").desc(nulls_first=True), "pk")
@@ -71,16 +71,16 @@ class WorkerAdmin(TasksAdmin):
     def stop(self, request: HttpRequest, queryset: QuerySet[Worker]) -> HttpResponse | None:
         return run(self, request, queryset, STOP_MANY)
 
-    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse | None:
         """Do an action. An impossible worker id is refused with a message, or a database would refuse it."""
         if "\0" not in "".join(request.POST.getlist(ACTION_CHECKBOX_NAME)):
             return super().response_action(request, *args, **kwargs)
         messages.error(request, gettext("The selected values are not ids: nothing was done."))
         return None
 
-    def buttons(self, request: HttpRequest, row: Worker) -> list[dict[str, Any]]:
+    def buttons(self, request: HttpRequest, row: Worker) -> list[Button]:
         """Return the requests that this user may send to a running worker."""
-        found: list[dict[str, Any]] = []
+        found: list[Button] = []
         if row.status not in ALIVE or row.request == WorkerRequest.STOP:
             return found
         if row.request is None and self.has_drain_permission(request):
@@ -91,11 +91,11 @@ class WorkerAdmin(TasksAdmin):
 
     # the list and the page
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return WorkerChangeList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        row = super().get_object(request, object_id, from_field)
+        row: Any = super().get_object(request, object_id, from_field)
         if row is not None:
             row.now = states_in(row._state.db).get(row.pk)
         return row
@@ -128,7 +128,7 @@ class WorkerAdmin(TasksAdmin):
         return badge(row.status, row.get_status_display())
 
     @admin.display(description=_("queues"))
-    def queue_names(self, row: Worker) -> Any:
+    def queue_names(self, row: Worker) -> Text:
         listed = names(row.queues) or _("all")
         return below(listed, _("except %s") % names(row.excluded_queues)) if row.excluded_queues else listed
 

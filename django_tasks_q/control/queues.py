@@ -1,5 +1,3 @@
-from typing import Any
-
 from django.utils import timezone
 
 from ..brokers import get_broker
@@ -70,5 +68,5 @@ def _is_storable(name: str) -> bool:
 def _is_left_over(name: str, backend: str) -> bool:
     """Return whether QUEUES had the name once: there is a job or a setting of it."""
     using = get_broker(backend).using
-    kinds: list[tuple[Any, str]] = [(Queue, "name"), (Job, "queue_name")]
+    kinds: list[tuple[type[Queue] | type[Job], str]] = [(Queue, "name"), (Job, "queue_name")]
     return any(kind.objects.using(using).filter(backend=backend, **{column: name}).exists() for kind, column in kinds)

@@ -19,7 +19,7 @@ class PayloadField(models.JSONField):
             return "json"
         return super().db_type(connection)
 
-    def from_db_value(self, value: object, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+    def from_db_value(self, value: object, expression: object, connection: BaseDatabaseWrapper) -> Any:
         # The driver decodes json itself: Django only tells it not to decode jsonb.
         if value is None or not isinstance(value, str | bytes):
             return value

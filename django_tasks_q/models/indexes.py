@@ -1,6 +1,8 @@
 from typing import Any
 
 from django.db import models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.backends.ddl_references import Statement
 
 __all__ = ["StatusIndex"]
 
@@ -16,7 +18,9 @@ class StatusIndex(models.Index):
         path = f"{self.__class__.__module__}.{self.__class__.__qualname__}"
         return path, (), {"status": self.status, "fields": self.fields, "name": self.name}
 
-    def create_sql(self, model: Any, schema_editor: Any, using: str = "", **kwargs: object) -> Any:
+    def create_sql(
+        self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor, using: str = "", **kwargs: Any
+    ) -> Statement:
         # Given to a plain index here, because a condition in Meta draws a warning from databases that ignore it.
         if schema_editor.connection.features.supports_partial_indexes:
             index = models.Index(fields=self.fields, name=self.name, condition=models.Q(status=self.status))

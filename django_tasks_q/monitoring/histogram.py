@@ -99,7 +99,7 @@ def _bounded(select: str) -> str:
     return f"(SELECT COUNT(*) FROM ({select} LIMIT {MOST_COUNTED + 1}) c)"
 
 
-def _ask(connection: Any, sql: str, values: Sequence[Any]) -> dict[int, int]:
+def _ask(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return dict(cursor.fetchall())

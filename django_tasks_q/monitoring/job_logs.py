@@ -47,7 +47,7 @@ def find_lines(row: Job | Result, most: int = MOST_CHUNKS) -> list[LoggedAttempt
     return [LoggedAttempt(number, lines[number], number != cut) for number in sorted(lines, reverse=True)]
 
 
-def _read(entries: Any) -> Iterator[LoggedLine]:
+def _read(entries: object) -> Iterator[LoggedLine]:
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, list) and len(entry) == 4:
             at, level, logger, message = entry

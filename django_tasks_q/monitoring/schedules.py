@@ -1,9 +1,9 @@
 """Which schedules there are, when they run next, and what happened to their slots."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db.models import QuerySet, TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -107,9 +107,12 @@ def runs(row: Schedule, limit: int = 20) -> list[RunRecord]:
     """Return what happened to the latest slots of a schedule, the latest first."""
     rows = list(_runs(row)[:limit])
     statuses = job_statuses(row.backend, [run.job_id for run in rows if run.job_id])
-    return [
-        RunRecord(run.slot, run.status, run.fired_at, run.job_id, statuses.get(run.job_id), run.reason) for run in rows
-    ]
+    return [_record(run, statuses) for run in rows]
+
+
+def _record(run: ScheduleRun, statuses: Mapping[uuid.UUID, str]) -> RunRecord:
+    status = statuses.get(run.job_id) if run.job_id else None
+    return RunRecord(run.slot, run.status, run.fired_at, run.job_id, status, run.reason)
 
 
 def _runs(row: Schedule) -> QuerySet[ScheduleRun]:
@@ -122,7 +125,7 @@ def run_of_job(job_id: uuid.UUID | str, backend: str = "default") -> ScheduleRun
     return next(iter(found.filter(job_id=job_id)[:1]), None)
 
 
-def job_statuses(backend: str, ids: list[Any]) -> dict[Any, str]:
+def job_statuses(backend: str, ids: list[uuid.UUID]) -> dict[uuid.UUID, str]:
     using = get_broker(backend).using
     results = Result.objects.using(using).filter(id__in=ids).values_list("id", "status")
     jobs = Job.objects.using(using).filter(id__in=ids).values_list("id", "status")

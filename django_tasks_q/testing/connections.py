@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.db import DatabaseError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.transaction import TransactionManagementError
 
 from ..exceptions import SoftCancel, SoftTimeout
@@ -54,7 +55,7 @@ class BorrowedConnections(OpenConnections):
             each.run_callbacks()
 
 
-def is_boundary(sql: Any) -> bool:
+def is_boundary(sql: object) -> bool:
     """Return whether a statement is about a transaction itself."""
     return str(sql).lstrip().upper().startswith(_BOUNDARIES)
 
@@ -130,6 +131,6 @@ def _call(function: Callable[[], object], is_robust: bool) -> None:
         logger.exception("What a task left to on_commit() failed.")
 
 
-def _aborts(connection: Any) -> bool:
+def _aborts(connection: BaseDatabaseWrapper) -> bool:
     """Return whether an error of one statement aborts the whole transaction: then the driver tells of its state."""
     return hasattr(getattr(connection.connection, "info", None), "transaction_status")

@@ -43,9 +43,9 @@ class InlineInterruption(Interruption):
     def __init__(self, find: Callable[[], bool]) -> None:
         super().__init__()
         self._find = find
-        self._key: Any = None
+        self._key: object = None
 
-    def expect(self, key: Any) -> None:
+    def expect(self, key: object) -> None:
         """From now on the running job has this key."""
         self._key = key
 
@@ -134,7 +134,7 @@ def _ignore(limit: Limit) -> None:
     """Do nothing: nobody could kill the process of the test."""
 
 
-def _is_own(sql: Any) -> bool:
+def _is_own(sql: object) -> bool:
     """Return whether a statement is the queue's: what cancels a job is not to be interrupted by that."""
     return is_boundary(sql) or "django_tasks_q_" in str(sql) or "pg_notify" in str(sql)
 

@@ -18,7 +18,7 @@ def stored_results(alias: str, ids: Sequence[str] | None = None) -> list[TasksQR
     return [result_of_any_task(row) for model in (Job, Result) for row in _rows(model, alias, ids)]
 
 
-def _rows(model: Any, alias: str, ids: Sequence[str] | None) -> list[Any]:
+def _rows(model: type[Job] | type[Result], alias: str, ids: Sequence[str] | None) -> list[Any]:
     rows = model.objects.using(get_database(alias)).filter(backend=alias)
     if ids is None:
         return list(rows)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .. import services
+from .. import servers
+from ..needs import require
 from . import databases, marks
 from .clock import SECOND, Freezes
 from .peers import OURS, PEERS
@@ -161,7 +162,7 @@ def test_ours_is_the_first_of_the_peers() -> None:
 def test_command_measures_a_drain(tmp_path: Path, scenario: str) -> None:
     """The whole of it, small, on the database of this session, whose server it finds in the environment."""
     database = os.environ["TEST_DATABASE"]
-    services.require(services.DATABASES[database])
+    require(servers.DATABASES[database])
     command = ["tests.benchmarks", scenario, "--quick", "--no-floor", "--peers", OURS, "--database", database]
     done = subprocess.run(
         [sys.executable, "-m", *command, "--output", str(tmp_path)],

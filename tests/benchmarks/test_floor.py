@@ -2,7 +2,8 @@
 
 import pytest
 
-from .. import services
+from .. import servers
+from ..needs import require
 from . import floor
 
 pytestmark = pytest.mark.only_on("postgresql")
@@ -10,7 +11,7 @@ pytestmark = pytest.mark.only_on("postgresql")
 
 @pytest.mark.django_db  # Not of this session's database, but no connection of Django's is allowed without.
 def test_measures_the_database_and_the_machine() -> None:
-    url = services.require(services.postgresql_url)
+    url = require(servers.postgresql_url)
     found = floor.measure(url, ["claim_and_finish_10", "insert_django_cursor", "listen_notify", "pipe_1"], seconds=0.2)
     assert [*found] == ["claim_and_finish_10", "insert_django_cursor", "listen_notify", "pipe_1"]
     for figure in found.values():

@@ -35,7 +35,7 @@ from django_tasks_q.services import rescuer as rescuing
 from django_tasks_q.services.registry import Identity, Load, Registry
 from django_tasks_q.services.rescuer import Rescuer
 from django_tasks_q.worker.recording.recorder import Recorder
-from tests.services import is_required
+from tests.servers import is_required
 from tests.waiting import LIMIT
 
 from .books import CANCELLABLE, Books, Entry

@@ -11,7 +11,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
-from ..services import MissingService
+from ..servers import MissingService
 
 __all__ = ["axe_script", "violations"]
 

@@ -20,7 +20,8 @@ from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from .. import services
+from .. import servers
+from ..needs import require
 from ..waiting import LIMIT
 from .axe import axe_script, violations
 from .chromium import Complaints, find_chromium, launched
@@ -37,7 +38,7 @@ class Visit(Protocol):
 
 def _require_chromium() -> str:
     if (path := find_chromium()) is None:
-        raise services.MissingService("There is no Chromium: apt-get install chromium, or name one in CHROMIUM.")
+        raise servers.MissingService("There is no Chromium: apt-get install chromium, or name one in CHROMIUM.")
     return path
 
 
@@ -51,7 +52,7 @@ def queries_beside_the_browser() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    with launched(services.require(_require_chromium)) as browser:
+    with launched(require(_require_chromium)) as browser:
         yield browser
 
 
@@ -137,7 +138,7 @@ def visit(page: Page) -> Visit:
 @pytest.fixture
 def accessible() -> Callable[..., None]:
     """Fail where axe-core finds a serious violation: accessible(page), or accessible(page, "main")."""
-    services.require(axe_script)
+    require(axe_script)
 
     def check(page: Page, within: str = "body") -> None:
         assert violations(page, within) == []

@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ..notifiers.proxy import Proxy
-from ..services import is_required
+from ..servers import is_required
 from .crew import Crew, Place, Producers, base_environment
 from .disks import Disk
 from .errors import ChaosError

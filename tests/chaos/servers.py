@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import psutil
 
-from ..services import mysql_driver
+from ..servers import mysql_driver
 from ..waiting import wait_for
 from .errors import ChaosError
 

@@ -3,7 +3,7 @@
 import json
 import os
 
-from ..services import mysql_driver
+from ..servers import mysql_driver
 
 DATABASES = {"default": json.loads(os.environ["CHAOS_DATABASE"])}
 if DATABASES["default"]["ENGINE"].endswith("mysql"):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django_tasks_q.compat import FRAMEWORK
 
-from ..services import MissingService
+from ..servers import MissingService
 
 __all__ = ["fetch_suite", "point_at_stand_ins"]
 

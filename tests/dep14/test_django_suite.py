@@ -17,7 +17,8 @@ from django.conf import settings
 
 from django_tasks_q.compat import FRAMEWORK
 
-from .. import services
+from .. import servers
+from ..needs import require
 from .sources import fetch_suite, point_at_stand_ins
 
 ROOT = Path(__file__).parent.parent.parent
@@ -71,9 +72,9 @@ Outcomes = dict[str, str]
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """How each of the tests ended: "passed", or why not."""
-    services.require(services.DATABASES[settings.DATABASE])
+    require(servers.DATABASES[settings.DATABASE])
     # Not pytest's own folder, of which each environment of tox has another.
-    suite = services.require(partial(fetch_suite, VERSION, ROOT / ".pytest_cache" / "django-tests"))
+    suite = require(partial(fetch_suite, VERSION, ROOT / ".pytest_cache" / "django-tests"))
     folder = tmp_path_factory.mktemp("dep14")
     point_at_stand_ins(suite, folder / PACKAGE)
     return _run(folder)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from django.core.management import load_command_class
 
-from tests.services import need_package
+from tests.needs import need_package
 
 from .blocks import PAGES, ROOT, Block, blocks
 

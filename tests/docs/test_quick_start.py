@@ -12,7 +12,8 @@ import pytest
 from django.conf import settings
 from django.db import connections
 
-from tests import services
+from tests import servers
+from tests.needs import require
 from tests.waiting import wait_for
 
 from .blocks import ROOT, Block, blocks
@@ -42,9 +43,9 @@ def database(django_db_blocker: Any) -> Iterator[str]:
     if settings.DATABASE == "sqlite":
         yield ""
         return
-    services.require(services.DATABASES[settings.DATABASE])
-    given = services.database_settings(settings.DATABASE, settings.URL, name=NAME)
-    driver = "import tests.services\ntests.services.mysql_driver()\n" if settings.DATABASE == "mysql" else ""
+    require(servers.DATABASES[settings.DATABASE])
+    given = servers.database_settings(settings.DATABASE, settings.URL, name=NAME)
+    driver = "import tests.servers\ntests.services.mysql_driver()\n" if settings.DATABASE == "mysql" else ""
     with django_db_blocker.unblock():
         _on_server(f"CREATE DATABASE {NAME}")
         try:

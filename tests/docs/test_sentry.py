@@ -13,7 +13,7 @@ from typing import Any
 import django
 import pytest
 
-from tests.services import need_package
+from tests.needs import need_package
 
 from .blocks import ROOT, blocks
 from .projects import Project

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 
 from django_tasks_q.conf import find_problems
 
-from ..services import need_package
+from ..needs import need_package
 from ..waiting import LIMIT, wait_for
 from .blocks import PAGES, ROOT, Block, blocks, page_name
 from .projects import Project

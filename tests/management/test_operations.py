@@ -107,6 +107,19 @@ def test_workers_are_asked_to_end(tasks: Tasks) -> None:
     assert Worker.objects.get(pk=worker.pk).request == "STOP"
 
 
+def test_workers_are_asked_by_a_name_or_beginning_that_only_one_has(tasks: Tasks) -> None:
+    one, other, mail = (scenes.add_worker(name) for name in ("web", "web", "mail"))
+    scenes.add_worker("mail", status="OFFLINE")
+    assert tasks("workers", "drain", "mail").out.startswith(f"{mail.pk} has been asked to drain")
+    assert tasks("workers", "drain", one.pk[:-1], "--json").json["asked"] == [one.pk]
+    # Several have this name; and an empty one, as of a variable that is not set, is none.
+    for word in ("web", ""):
+        ran = tasks("workers", "stop", word)
+        assert ran.code == 1
+        assert f"Those that run: {', '.join(sorted([one.pk, other.pk, mail.pk]))}." in ran.out
+    assert not Worker.objects.filter(request="STOP").exists()
+
+
 def test_what_it_says_is_english_whatever_the_site_speaks(tasks: Tasks, settings: object) -> None:
     settings.LANGUAGE_CODE = "de"  # type: ignore[attr-defined]
     [job] = scenes.jobs()

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.services import MissingService, require
+from tests.needs import require
+from tests.servers import MissingService
 
 HERE = Path(__file__).parent
 # TEST_MODEL=large explores more, for minutes.

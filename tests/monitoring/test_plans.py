@@ -7,7 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from django_tasks_q.monitoring.problems import Situation, _unpruned
+from django_tasks_q.monitoring.problems import Situation
+from django_tasks_q.monitoring.problems.history import unpruned
 from django_tasks_q.monitoring.statistics import Span, finished_by_queue, series, task_figures
 
 from ..brokers import crowd
@@ -29,7 +30,7 @@ QUESTIONS: dict[str, Callable[[], Any]] = {
     "series": lambda: series(Span.HOUR),
     "tasks": lambda: task_figures(Span.HOUR),
     "pace": lambda: finished_by_queue(600),
-    "pruning": lambda: [*_unpruned(Situation())] or [True],
+    "pruning": lambda: [*unpruned(Situation())] or [True],
 }
 
 

@@ -169,7 +169,7 @@ def other_session(transactional_db: None) -> Iterator[Any]:
 @pytest.mark.only_on("postgresql")
 def test_a_transaction_that_keeps_vacuum_from_cleaning(other_session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     scenes.add_worker()
-    monkeypatch.setattr("django_tasks_q.monitoring.problems.OLDEST_SNAPSHOT", 0.0)
+    monkeypatch.setattr("django_tasks_q.monitoring.problems.database.OLDEST_SNAPSHOT", 0.0)
     assert found() == {}
     with other_session.cursor() as cursor:
         cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")

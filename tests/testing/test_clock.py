@@ -13,7 +13,7 @@ from django_tasks_q.models import Result
 from django_tasks_q.testing import run_jobs, travel
 from django_tasks_q.testing.cases import TasksQ
 
-from ..services import need_package
+from ..needs import need_package
 from ..tasks import add
 from . import tasks
 from .moments import frozen

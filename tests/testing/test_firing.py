@@ -13,7 +13,7 @@ from django_tasks_q.exceptions import ScheduleNotFound
 from django_tasks_q.models import Schedule
 from django_tasks_q.testing import assert_enqueued, assert_not_enqueued, fire_schedules, run_jobs, travel
 
-from ..services import need_package
+from ..needs import need_package
 from ..tasks import add, noop
 from .moments import frozen
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import services
+from tests import servers
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).parent.parent.parent
@@ -102,7 +102,7 @@ def own_postgresql() -> Iterator[OwnPostgreSQL]:
     with warnings.catch_warnings():
         # The package, at its import, about directories of this machine.
         warnings.simplefilter("ignore")
-        own = OwnPostgreSQL(services.start_postgresql())
+        own = OwnPostgreSQL(servers.start_postgresql())
     own.migrate()
     yield own
     own.server.cleanup()

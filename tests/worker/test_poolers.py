@@ -15,9 +15,9 @@ from django_tasks_q.models import Result, ScheduleRun
 from django_tasks_q.notifiers import get_notifier, make_notifier
 from tests import tasks
 from tests.conftest import StartWorker
+from tests.needs import require
 from tests.pgbouncer import PgBouncer, find_pgbouncer
 from tests.rows import wait_for_effects
-from tests.services import require
 from tests.waiting import LIMIT, wait_for, wait_for_results
 from tests.workers import WorkerProcess
 

@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core import signing
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -23,14 +22,17 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from ...brokers import get_broker
+from ...models import Job, Result, Worker
 from ...monitoring.counts import Count, count
 from ..backends import aliases_in
 from ..base import TasksAdmin
-from ..display import counted
-from .verbs import Verb, act, load, perform, tell
+from ..display import Text, counted
+from .verbs import Row, Skipped, Verb, act, load, perform, tell
 
 __all__ = ["Bulk", "run"]
 
+# The pages of these rows.
+Admin = TasksAdmin[Job] | TasksAdmin[Result] | TasksAdmin[Worker]
 SALT = "django_tasks_q.admin.actions.steps"
 BATCH = 1_000
 # Seconds of work for each request.
@@ -49,11 +51,11 @@ class Bulk:
     """
 
     name: str
-    title: object
-    question: Any
+    title: Text
+    question: Text
     make: Callable[[dict[str, Any]], Verb]
     moment: str
-    warning: Any = ""
+    warning: Text = ""
     eligible: tuple[str, ...] = ()
     form: type[Form] | None = None
     asks: bool = False
@@ -88,7 +90,7 @@ class Progress:
         return found
 
 
-def run(admin: TasksAdmin, request: HttpRequest, queryset: QuerySet[Model], bulk: Bulk) -> HttpResponse | None:
+def run(admin: Admin, request: HttpRequest, queryset: QuerySet[Row], bulk: Bulk) -> HttpResponse | None:
     """Respond to an action of a list: do it, ask for confirmation, or continue it."""
     if not bulk.asks and not _is_across(request):
         perform(request, bulk.make({}), load(queryset))
@@ -110,7 +112,7 @@ def _is_across(request: HttpRequest) -> bool:
     return request.POST.get("select_across") == "1"
 
 
-def _eligible(queryset: QuerySet[Model], bulk: Bulk) -> QuerySet[Model]:
+def _eligible(queryset: QuerySet[Row], bulk: Bulk) -> QuerySet[Row]:
     return queryset.filter(status__in=bulk.eligible) if bulk.eligible else queryset
 
 
@@ -118,7 +120,7 @@ def _eligible(queryset: QuerySet[Model], bulk: Bulk) -> QuerySet[Model]:
 
 
 def _ask(
-    admin: TasksAdmin, request: HttpRequest, rows: QuerySet[Model], bulk: Bulk, form: Form | None
+    admin: Admin, request: HttpRequest, rows: QuerySet[Row], bulk: Bulk, form: Form | None
 ) -> HttpResponse | None:
     number = count(rows.order_by())
     if not number:
@@ -127,7 +129,7 @@ def _ask(
     before = max((get_broker(alias).dialect.now() for alias in aliases_in(rows.db)), default=None)
     progress = Progress(bulk.name, before.isoformat() if before else "", int(number))
     named = list(rows.order_by("-pk").only(*_columns(rows, bulk))[:NAMED])
-    context = {
+    context: dict[str, object] = {
         "question": bulk.question % {"number": int(number), "count": counted(number)},
         "warning": bulk.warning,
         "form": form,
@@ -139,7 +141,7 @@ def _ask(
 
 
 def _page(
-    admin: TasksAdmin, request: HttpRequest, name: str, bulk: Bulk, progress: Progress, context: dict[str, object]
+    admin: Admin, request: HttpRequest, name: str, bulk: Bulk, progress: Progress, context: dict[str, object]
 ) -> HttpResponse:
     request.current_app = admin.admin_site.name
     hidden = [("action", bulk.name), ("index", "0"), ("progress", progress.signed())]
@@ -161,7 +163,12 @@ def _page(
 
 
 def _go_on(
-    admin: TasksAdmin, request: HttpRequest, queryset: QuerySet[Any], bulk: Bulk, progress: Progress, form: Form | None
+    admin: Admin,
+    request: HttpRequest,
+    queryset: QuerySet[Row],
+    bulk: Bulk,
+    progress: Progress,
+    form: Form | None,
 ) -> HttpResponse | None:
     """Work for a while; then say that it is done, or show the progress."""
     if form is not None:
@@ -186,13 +193,13 @@ def _go_on(
     return None
 
 
-def _so_far(progress: Progress) -> dict[str, Any]:
+def _so_far(progress: Progress) -> dict[str, object]:
     most = max(progress.total, progress.seen)
     numbers = {"seen": counted(Count(progress.seen)), "total": counted(Count(most))}
     return {"most": most, "question": _("%(seen)s of about %(total)s so far.") % numbers}
 
 
-def _batches(queryset: QuerySet[Any], bulk: Bulk, progress: Progress) -> Iterator[list[Any]]:
+def _batches(queryset: QuerySet[Row], bulk: Bulk, progress: Progress) -> Iterator[list[Row]]:
     """Yield the rows after the last one, by descending keys: changing some of them does not move the others."""
     before = parse_datetime(progress.before)
     rows = queryset.order_by("-pk").only(*_columns(queryset, bulk))
@@ -204,12 +211,12 @@ def _batches(queryset: QuerySet[Any], bulk: Bulk, progress: Progress) -> Iterato
         after = str(batch[-1].pk)
 
 
-def _columns(rows: QuerySet[Any], bulk: Bulk) -> list[str]:
+def _columns(rows: QuerySet[Row], bulk: Bulk) -> list[str]:
     known = {item.name for item in rows.model._meta.fields}
     return sorted(known.intersection({"id", "backend", "task_path", "status"}))
 
 
-def _left(progress: Progress) -> Iterator[Any]:
+def _left(progress: Progress) -> Iterator[Skipped]:
     for name, number in progress.left.items():
         backend, _space, status = name.rpartition(" ")
-        yield from [SimpleNamespace(backend=backend, status=status)] * number
+        yield from [Skipped(backend, status)] * number

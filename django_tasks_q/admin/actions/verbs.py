@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
@@ -16,7 +16,9 @@ from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from ...control import jobs, workers
 from ...control.queues import find_refusal
 from ...exceptions import WorkerNotFound
+from ...models import Job, Result, Worker
 from ..backends import backend_aliases
+from ..display import Text
 
 __all__ = [
     "CANCEL",
@@ -25,6 +27,8 @@ __all__ = [
     "RETRY",
     "RUN_NOW",
     "STOP",
+    "Row",
+    "Skipped",
     "Verb",
     "act",
     "load",
@@ -35,8 +39,17 @@ __all__ = [
 ]
 
 
-# The rows that an action was applied to.
-Deeds = Mapping[str, Set[Any]]
+Row = Job | Result | Worker
+# The keys of the rows that an action was applied to, by what was done.
+Deeds = Mapping[str, Set[uuid.UUID | str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """What is known of a row that was left unchanged in an earlier step."""
+
+    backend: str
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +61,18 @@ class Verb:
     """
 
     act: Callable[[list[Any], str, str], Deeds]
-    done: Mapping[str, Any]
-    entry: Any
-    left: Callable[[Sequence[Any]], Iterable[str]]
+    done: Mapping[str, Text]
+    entry: Text
+    left: Callable[[Sequence[Row | Skipped]], Iterable[str]]
     flag: int = CHANGE
 
 
-def load(queryset: QuerySet[Any]) -> list[Any]:
+def load(queryset: QuerySet[Row]) -> list[Row]:
     """Return the rows that were selected one by one, without payloads."""
     return list(queryset.only("id", "backend", "task_path", "status"))
 
 
-def perform(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> set[Any]:
+def perform(request: HttpRequest, verb: Verb, rows: Sequence[Row]) -> set[uuid.UUID | str]:
     """Do it; write the history; tell the user how many rows changed, how many not, and why. Return the ids changed."""
     deeds = act(request, verb, rows)
     touched = set().union(*deeds.values())
@@ -68,11 +81,11 @@ def perform(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> set[Any]:
     return touched
 
 
-def act(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> Deeds:
+def act(request: HttpRequest, verb: Verb, rows: Sequence[Row]) -> Deeds:
     """Do it, and write the history; return the ids of the changed rows, by what was done."""
     username = request.user.get_username()
     known = backend_aliases()
-    deeds: dict[str, set[Any]] = {deed: set() for deed in verb.done}
+    deeds: dict[str, set[uuid.UUID | str]] = {deed: set() for deed in verb.done}
     for alias, keys in _by_backend(rows).items():
         if alias in known:
             for deed, touched in verb.act(keys, alias, username).items():
@@ -82,7 +95,7 @@ def act(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> Deeds:
     return deeds
 
 
-def tell(request: HttpRequest, verb: Verb, done: Mapping[str, int], left: Sequence[Any]) -> None:
+def tell(request: HttpRequest, verb: Verb, done: Mapping[str, int], left: Sequence[Row | Skipped]) -> None:
     """Tell the user what was done to how many rows, how many were skipped, and why."""
     for deed, words in verb.done.items():
         if number := done.get(deed):
@@ -91,19 +104,19 @@ def tell(request: HttpRequest, verb: Verb, done: Mapping[str, int], left: Sequen
         messages.warning(request, text)
 
 
-def record(request: HttpRequest, rows: Sequence[Any], flag: int, entry: object) -> None:
+def record(request: HttpRequest, rows: Sequence[Model], flag: int, entry: object) -> None:
     """Record who did what to which rows, now, in the admin's history."""
     LogEntry.objects.log_actions(request.user.pk, rows, flag, str(entry))  # type: ignore[arg-type]
 
 
-def _by_backend(rows: Iterable[Any]) -> dict[str, list[Any]]:
+def _by_backend(rows: Iterable[Row]) -> dict[str, list[Any]]:
     groups: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         groups[row.backend].append(row.pk)
     return groups
 
 
-def _left_alone(verb: Verb, rows: Sequence[Any], known: list[str]) -> Iterator[str]:
+def _left_alone(verb: Verb, rows: Sequence[Row | Skipped], known: list[str]) -> Iterator[str]:
     for alias in sorted({row.backend for row in rows}.difference(known)):
         yield _("The backend “%s” is no longer in TASKS: its rows were left unchanged.") % alias
     if ours := [row for row in rows if row.backend in known]:
@@ -117,7 +130,7 @@ def _cancel(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
     return jobs.cancel(ids, backend=alias, by=username)._asdict()
 
 
-def _not_cancelled(rows: Sequence[Any]) -> Iterator[str]:
+def _not_cancelled(rows: Sequence[Row | Skipped]) -> Iterator[str]:
     yield ngettext(
         "%(count)d job was skipped: it has finished in the meantime.",
         "%(count)d jobs were skipped: they have finished in the meantime.",
@@ -145,7 +158,7 @@ def _retry(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
     return {"done": jobs.retry(ids, backend=alias)}
 
 
-def _gone(rows: Sequence[Any]) -> Iterator[str]:
+def _gone(rows: Sequence[Row | Skipped]) -> Iterator[str]:
     yield ngettext(
         "%(count)d result was skipped: it is no longer in the history.",
         "%(count)d results were skipped: they are no longer in the history.",
@@ -192,7 +205,7 @@ def _run_now(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
     return {"done": jobs.run_now(ids, backend=alias)}
 
 
-def _not_scheduled(rows: Sequence[Any]) -> Iterator[str]:
+def _not_scheduled(rows: Sequence[Row | Skipped]) -> Iterator[str]:
     yield ngettext(
         "%(count)d job was skipped: it was not scheduled for later.",
         "%(count)d jobs were skipped: they were not scheduled for later.",
@@ -231,7 +244,7 @@ def moved(queue: str | None, priority: int | None) -> Verb:
             return {"done": set()}
         return {"done": jobs.move(ids, backend=alias, to_queue=queue, priority=priority)}
 
-    def left(rows: Sequence[Any]) -> Iterator[str]:
+    def left(rows: Sequence[Row | Skipped]) -> Iterator[str]:
         refusals = {alias: _refusal(queue, alias) for alias in sorted({row.backend for row in rows})}
         yield from (f"{alias}: {refusal}" for alias, refusal in refusals.items() if refusal)
         if others := sum(not refusals[row.backend] for row in rows):
@@ -250,7 +263,7 @@ def moved(queue: str | None, priority: int | None) -> Verb:
 # workers
 
 
-def asked(ask: Callable[..., bool], done: Any, entry: Any) -> Verb:
+def asked(ask: Callable[..., bool], done: Text, entry: Text) -> Verb:
     """Return the verb that sends workers a request."""
 
     def act(ids: list[str], alias: str, username: str) -> Deeds:
@@ -266,7 +279,7 @@ def _ask(ask: Callable[..., bool], worker_id: str, alias: str) -> bool:
         return False
 
 
-def _not_asked(rows: Sequence[Any]) -> Iterator[str]:
+def _not_asked(rows: Sequence[Row | Skipped]) -> Iterator[str]:
     yield ngettext(
         "%(count)d worker was skipped: it is not running, or has already been asked.",
         "%(count)d workers were skipped: they are not running, or have already been asked.",

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html_join
@@ -11,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
 from ...tracebacks import split_traceback
-from ..display import duration, moment, storable
+from ..display import Text, duration, moment, storable
 
 __all__ = ["FailedAttempt", "failed_attempts"]
 
@@ -33,7 +32,7 @@ class FailedAttempt:
     number: object
     exception: str
     traceback: str
-    kind: Any
+    kind: Text
     worker: str
     worker_url: str | None
     started_at: datetime | None
@@ -61,7 +60,7 @@ class FailedAttempt:
         return lines[-1] if lines else self.exception
 
 
-def failed_attempts(errors: Any, worker_url: Callable[[str], str | None]) -> Iterator[FailedAttempt]:
+def failed_attempts(errors: object, worker_url: Callable[[str], str | None]) -> Iterator[FailedAttempt]:
     """Yield the errors of a row, the latest first; of a damaged row, those that can be read."""
     for entry in reversed(errors if isinstance(errors, list) else [errors]):
         yield _read(entry if isinstance(entry, Mapping) else {"traceback": entry}, worker_url)

@@ -1,7 +1,7 @@
 """What the pages of jobs and results share: a row moves between the two tables under the same id."""
 
 import uuid
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -22,7 +22,7 @@ from ...monitoring.formatting import progress_text
 from ...results import progress_of
 from ..actions.verbs import Verb, perform
 from ..backends import backend_aliases, databases
-from ..base import TasksAdmin
+from ..base import Button, Fieldsets, TasksAdmin
 from ..display import NOTHING, badge, below, duration, json_block, link, moment, number, shortened, storable
 from ..lists.search import is_about_arguments, search_arguments
 from ..schedules.display import is_of_schedule, schedule_of
@@ -35,7 +35,10 @@ __all__ = ["CallAdmin"]
 HISTORY_PAGE = 100
 
 
-class CallAdmin(TasksAdmin):
+Call = TypeVar("Call", bound=Job | Result)
+
+
+class CallAdmin(TasksAdmin[Call]):
     """The pages of jobs or of results."""
 
     ordering = ("-pk",)
@@ -51,8 +54,8 @@ class CallAdmin(TasksAdmin):
     # search
 
     def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
-    ) -> tuple[QuerySet[Model], bool]:
+        self, request: HttpRequest, queryset: QuerySet[Call], search_term: str
+    ) -> tuple[QuerySet[Call], bool]:
         text = search_term.strip()
         if not text:
             return queryset, False
@@ -63,11 +66,11 @@ class CallAdmin(TasksAdmin):
         job_id = parse_id(text)
         return (queryset.filter(pk=job_id) if job_id else self.search_tasks(queryset, text)), False
 
-    def search_tasks(self, queryset: QuerySet[Model], text: str) -> QuerySet[Model]:
+    def search_tasks(self, queryset: QuerySet[Call], text: str) -> QuerySet[Call]:
         """Return the rows of the tasks that match a text."""
         raise NotImplementedError
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, object] | None = None) -> HttpResponse:
         """List the rows; a search for an id that has moved to the other table is redirected there."""
         job_id = parse_id(request.GET.get(SEARCH_VAR, "").strip())
         if job_id and request.method == "GET" and (url := self.moved_to(request, job_id, "change")):
@@ -88,7 +91,7 @@ class CallAdmin(TasksAdmin):
 
     # one row
 
-    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Call | None = None) -> Fieldsets:
         """Return the facts and the call; what the call did not set is omitted."""
         backend = ["backend"] if len(backend_aliases()) > 1 else []
         schedule = ["schedule"] if is_of_schedule(obj) else []
@@ -97,10 +100,10 @@ class CallAdmin(TasksAdmin):
         optional = [name for name in ("options", "metadata") if getattr(obj, name, None)]
         call = ["shown_args", "shown_kwargs", *(f"shown_{name}" for name in optional)]
         facts = [*self.facts, *schedule, *parent, *progress, *backend]
-        return [(None, {"fields": facts}), (_("Call"), {"fields": call})]
+        return [(None, {"fields": tuple(facts)}), (_("Call"), {"fields": tuple(call)})]
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, object] | None = None
     ) -> HttpResponse:
         """Show one row, in whichever table it is: a link to it stays valid when it moves to the other table."""
         job_id = parse_id(unquote(object_id))
@@ -108,7 +111,7 @@ class CallAdmin(TasksAdmin):
             return HttpResponseRedirect(url)
         return super().change_view(request, object_id, form_url, extra_context)
 
-    def details(self, request: HttpRequest, row: Job | Result) -> dict[str, object]:
+    def details(self, request: HttpRequest, row: Call) -> dict[str, object]:
         attempts = list(failed_attempts(row.errors, self.worker_url))
         return {
             "attempts": attempts,
@@ -122,7 +125,9 @@ class CallAdmin(TasksAdmin):
     def worker_url(self, name: str) -> str | None:
         return self.url(Worker, "change", name)
 
-    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, object] | None = None
+    ) -> HttpResponse:
         """Show what was done to a job while it was in either table."""
         job_id = parse_id(unquote(object_id))
         if job_id is None:
@@ -134,14 +139,14 @@ class CallAdmin(TasksAdmin):
 
     # verbs
 
-    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def response_action(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse | None:
         """Do an action. An invalid id is refused with a message: Django would query for it and fail."""
         if all(map(parse_id, request.POST.getlist(ACTION_CHECKBOX_NAME))):
             return super().response_action(request, *args, **kwargs)
         messages.error(request, _("The selected values are not ids: nothing was done."))
         return None
 
-    def buttons(self, request: HttpRequest, row: Job | Result) -> list[dict[str, Any]]:
+    def buttons(self, request: HttpRequest, row: Call) -> list[Button]:
         """Return this user's actions on a row, each with its label and URL: a POST, or a page with a question."""
         raise NotImplementedError
 
@@ -160,7 +165,7 @@ class CallAdmin(TasksAdmin):
     # columns and fields
 
     @admin.display(description=gettext_lazy("task"))
-    def call(self, row: Job | Result) -> str:
+    def call(self, row: Call) -> str:
         """The task, the id, and why it waits or how it failed."""
         return format_html(
             '<span class="tasksq-task">{}</span> <span class="tasksq-id">{}</span>{}',
@@ -174,47 +179,47 @@ class CallAdmin(TasksAdmin):
         )
 
     @admin.display(description=gettext_lazy("status"))
-    def state(self, row: Job | Result) -> str:
+    def state(self, row: Call) -> str:
         return badge(row.status, row.get_status_display())
 
     @admin.display(description=gettext_lazy("status"))
-    def state_and_attempts(self, row: Job | Result) -> str:
+    def state_and_attempts(self, row: Call) -> str:
         if row.attempt < 2:
             return self.state(row)
         return below(self.state(row), _("attempt %d") % row.attempt)
 
     @admin.display(description=gettext_lazy("queue"))
-    def queue(self, row: Job | Result) -> str:
+    def queue(self, row: Call) -> str:
         return self.list_link(type(row), storable(row.queue_name), row.backend, queue=row.queue_name)
 
     @admin.display(description=gettext_lazy("queue"))
-    def queue_page(self, row: Job | Result) -> str:
+    def queue_page(self, row: Call) -> str:
         return link(self.url(Queue, "changelist"), storable(row.queue_name))
 
     @admin.display(description=gettext_lazy("worker"))
-    def worker(self, row: Job | Result) -> str:
+    def worker(self, row: Call) -> str:
         if not row.worker_id:
             return NOTHING
         return link(self.url(Worker, "change", row.worker_id), storable(row.worker_id))
 
     @admin.display(description=gettext_lazy("enqueued"))
-    def enqueued(self, row: Job | Result) -> str:
+    def enqueued(self, row: Call) -> str:
         return moment(row.enqueued_at)
 
     @admin.display(description=gettext_lazy("not before"))
-    def due(self, row: Job | Result) -> str:
+    def due(self, row: Call) -> str:
         return moment(row.run_after)
 
     @admin.display(description=gettext_lazy("first started"))
-    def started(self, row: Job | Result) -> str:
+    def started(self, row: Call) -> str:
         return moment(row.started_at)
 
     @admin.display(description=gettext_lazy("last started"))
-    def last_started(self, row: Job | Result) -> str:
+    def last_started(self, row: Call) -> str:
         return moment(row.last_attempted_at)
 
     @admin.display(description=gettext_lazy("waited"))
-    def waited(self, row: Job | Result) -> str:
+    def waited(self, row: Call) -> str:
         """How long it was ready before it first ran."""
         if row.started_at is None:
             return NOTHING
@@ -224,39 +229,41 @@ class CallAdmin(TasksAdmin):
         return duration((row.started_at - ready).total_seconds())
 
     @admin.display(description=gettext_lazy("parent"))
-    def parent(self, row: Job | Result) -> str:
+    def parent(self, row: Call) -> str:
         """The job that enqueued this one; the link leads to whichever table it is in."""
+        if row.parent_id is None:
+            return NOTHING
         return link(self.url(Result, "change", row.parent_id), row.parent_id)
 
     @admin.display(description=gettext_lazy("progress"))
-    def shown_progress(self, row: Job | Result) -> str:
+    def shown_progress(self, row: Call) -> str:
         said = progress_of(row)
         if said is None:
             return json_block(row.progress)
         return below(storable(progress_text(said, number)), moment(said.at))
 
     @admin.display(description=gettext_lazy("schedule"))
-    def schedule(self, row: Job | Result) -> str:
+    def schedule(self, row: Call) -> str:
         return schedule_of(row, lambda key: self.url(Schedule, "change", key))
 
     @admin.display(description=gettext_lazy("arguments"))
-    def shown_args(self, row: Job | Result) -> str:
+    def shown_args(self, row: Call) -> str:
         return json_block(row.args)
 
     @admin.display(description=gettext_lazy("keyword arguments"))
-    def shown_kwargs(self, row: Job | Result) -> str:
+    def shown_kwargs(self, row: Call) -> str:
         return json_block(row.kwargs)
 
     @admin.display(description=gettext_lazy("options of this call"))
-    def shown_options(self, row: Job | Result) -> str:
+    def shown_options(self, row: Call) -> str:
         return json_block(row.options)
 
     @admin.display(description=gettext_lazy("metadata"))
-    def shown_metadata(self, row: Job | Result) -> str:
+    def shown_metadata(self, row: Call) -> str:
         return json_block(row.metadata)
 
 
-def _history(job_id: uuid.UUID, number: Any) -> dict[str, object]:
+def _history(job_id: uuid.UUID, number: str | int) -> dict[str, object]:
     """Return one page of the history of a job, of both kinds of row, for Django's template."""
     kinds = ContentType.objects.get_for_models(Job, Result).values()
     entries = LogEntry.objects.filter(object_id=str(job_id), content_type__in=kinds)

@@ -1,8 +1,9 @@
 """Pages on which an operator enqueues a call: a new one, or a finished one with other arguments."""
 
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.contrib.admin.models import ADDITION, CHANGE
@@ -24,10 +25,15 @@ from ..base import TasksAdmin
 from ..display import json_block, link, storable
 from ..forms import CallForm, EnqueueForm
 
+if TYPE_CHECKING:
+    from .jobs import JobAdmin
+
 __all__ = ["edit_page", "enqueue_page"]
 
+Pages = TasksAdmin[Job] | TasksAdmin[Result]
 
-def enqueue_page(admin: Any, request: HttpRequest) -> HttpResponse:
+
+def enqueue_page(admin: "JobAdmin", request: HttpRequest) -> HttpResponse:
     """Let the user choose a task, then its arguments, and enqueue the call."""
     if not admin.has_enqueue_permission(request) or not admin.has_view_permission(request):
         raise PermissionDenied
@@ -39,7 +45,7 @@ def enqueue_page(admin: Any, request: HttpRequest) -> HttpResponse:
         return _page(admin, request, gettext_lazy("Enqueue a job"), {"tasks": known})
     backend = aliases_in(using)[0]
 
-    def enqueue(form: Any) -> Any:
+    def enqueue(form: CallForm) -> uuid.UUID:
         args, kwargs = form.call
         delay = form.cleaned_data["delay"]
         return enqueue_call(
@@ -55,10 +61,10 @@ def enqueue_page(admin: Any, request: HttpRequest) -> HttpResponse:
     return _call_page(admin, request, path, EnqueueForm, enqueue, {"title": _("Enqueue %s") % path})
 
 
-def edit_page(admin: TasksAdmin, request: HttpRequest, row: Result) -> HttpResponse:
+def edit_page(admin: Pages, request: HttpRequest, row: Result) -> HttpResponse:
     """Let the user change the arguments of a finished job, and enqueue the call again, under its own id."""
 
-    def enqueue(form: Any) -> Any:
+    def enqueue(form: CallForm) -> uuid.UUID:
         args, kwargs = form.call
         return retry_edited(row.pk, args, kwargs, backend=row.backend)
 
@@ -71,11 +77,11 @@ def edit_page(admin: TasksAdmin, request: HttpRequest, row: Result) -> HttpRespo
 
 
 def _call_page(
-    admin: TasksAdmin,
+    admin: Pages,
     request: HttpRequest,
     path: str,
     kind: type[CallForm],
-    enqueue: Callable[[Any], Any],
+    enqueue: Callable[[CallForm], uuid.UUID],
     context: dict[str, object],
     row: Job | Result | None = None,
 ) -> HttpResponse:
@@ -107,9 +113,9 @@ def _form_or_none(path: str, request: HttpRequest, kind: type[CallForm], row: Jo
         return None
 
 
-def _enqueued(admin: TasksAdmin, request: HttpRequest, key: Any, row: Job | Result | None) -> HttpResponse:
+def _enqueued(admin: Pages, request: HttpRequest, key: uuid.UUID, row: Job | Result | None) -> HttpResponse:
     using = chosen_database(request) if row is None else row._state.db
-    model: Any = Job if Job.objects.using(using).filter(pk=key).exists() else Result
+    model = Job if Job.objects.using(using).filter(pk=key).exists() else Result
     url = admin.url(Job, "change", key)
     if row is None:
         record(request, [model(pk=key)], ADDITION, _("Enqueued."))
@@ -120,7 +126,7 @@ def _enqueued(admin: TasksAdmin, request: HttpRequest, key: Any, row: Job | Resu
     return HttpResponseRedirect(url or "")
 
 
-def _page(admin: TasksAdmin, request: HttpRequest, title: object, context: dict[str, object]) -> HttpResponse:
+def _page(admin: Pages, request: HttpRequest, title: object, context: dict[str, object]) -> HttpResponse:
     request.current_app = admin.admin_site.name
     common = {**admin.admin_site.each_context(request), "title": title, "opts": admin.opts, "media": admin.media}
     return TemplateResponse(request, "admin/django_tasks_q/call.html", common | {"link": link} | context)

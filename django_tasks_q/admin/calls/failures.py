@@ -1,7 +1,7 @@
 """The page of failures, grouped by error."""
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied
@@ -19,6 +19,9 @@ from ..base import TasksAdmin
 from ..display import moment, shortened, storable
 from ..lists.filters import ErrorFilter
 
+if TYPE_CHECKING:
+    from .results import ResultAdmin
+
 __all__ = ["failures_page"]
 
 WITHIN_VAR = "within"
@@ -30,7 +33,7 @@ PERIODS = {
 }
 
 
-def failures_page(admin: Any, request: HttpRequest) -> HttpResponse:
+def failures_page(admin: "ResultAdmin", request: HttpRequest) -> HttpResponse:
     """Show groups of similar failures, how often and since when, with a sample and actions for each."""
     if not admin.has_view_permission(request):
         raise PermissionDenied
@@ -53,7 +56,7 @@ def failures_page(admin: Any, request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/django_tasks_q/result/failures.html", context)
 
 
-def _line(admin: TasksAdmin, request: HttpRequest, group: FailureGroup) -> dict[str, object]:
+def _line(admin: TasksAdmin[Result], request: HttpRequest, group: FailureGroup) -> dict[str, object]:
     exception, _at, place = (group.error or "").partition(" at ")
     query = {"status": ResultStatus.FAILED, ErrorFilter.parameter_name: group.error or ""}
     if request.GET.get(BACKEND_VAR):

@@ -1,9 +1,7 @@
-from typing import Any
-
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -14,23 +12,17 @@ from ..actions.bulk import CANCEL_MANY, MOVE_MANY, RUN_MANY_NOW
 from ..actions.steps import run
 from ..actions.verbs import CANCEL, RUN_NOW
 from ..backends import backend_aliases
+from ..base import Button
 from ..display import NOTHING, below, moment, storable
-from ..lists.filters import (
-    BackendFilter,
-    EnqueuedFilter,
-    JobQueueFilter,
-    JobStatusFilter,
-    JobWorkerFilter,
-    OlderFilter,
-    TaskFilter,
-)
+from ..lists.filters import BackendFilter, JobQueueFilter, JobStatusFilter, JobWorkerFilter, TaskFilter
+from ..lists.periods import EnqueuedFilter, OlderFilter
 from .base import CallAdmin
 from .enqueue import enqueue_page
 
 __all__ = ["JobAdmin"]
 
 
-class JobAdmin(CallAdmin):
+class JobAdmin(CallAdmin[Job]):
     """Live jobs. They can be cancelled, but not deleted before that."""
 
     twin = Result
@@ -51,7 +43,7 @@ class JobAdmin(CallAdmin):
         "became_due", "started", "last_started", "waited",
     )  # fmt: skip
 
-    def search_tasks(self, queryset: QuerySet[Model], text: str) -> QuerySet[Model]:
+    def search_tasks(self, queryset: QuerySet[Job], text: str) -> QuerySet[Job]:
         # Live work only: this table is small, and has no index to pay for at every transition.
         return queryset.filter(task_path__icontains=text)
 
@@ -79,7 +71,7 @@ class JobAdmin(CallAdmin):
     def move(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         return run(self, request, queryset, MOVE_MANY)
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             path("enqueue/", wrap(self.enqueue_view), name="django_tasks_q_job_enqueue"),
@@ -101,8 +93,8 @@ class JobAdmin(CallAdmin):
     def run_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, RUN_NOW, allowed=self.has_run_permission(request))
 
-    def buttons(self, request: HttpRequest, row: Any) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = []
+    def buttons(self, request: HttpRequest, row: Job) -> list[Button]:
+        found: list[Button] = []
         if row.status == JobStatus.SCHEDULED and self.has_run_permission(request):
             found.append({"label": _("Run now"), "url": self.url(Job, "run", row.pk)})
         if row.status != JobStatus.RUNNING and self.has_move_permission(request):
@@ -127,7 +119,7 @@ class JobAdmin(CallAdmin):
     def became_due(self, row: Job) -> str:
         return moment(row.due_at)
 
-    def details(self, request: HttpRequest, row: Any) -> dict[str, object]:
+    def details(self, request: HttpRequest, row: Job) -> dict[str, object]:
         running = row.status == JobStatus.RUNNING
         title = _("Where it runs:") if running else _("Why it is not running:")
         return super().details(request, row) | {"why": self.explanation(row), "why_title": title}

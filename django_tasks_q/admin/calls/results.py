@@ -1,4 +1,4 @@
-from typing import Any
+from collections.abc import Iterable
 
 from django.contrib import admin
 from django.contrib.admin.options import BaseModelAdmin
@@ -6,7 +6,7 @@ from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import path
+from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from ...control import jobs
@@ -17,17 +17,10 @@ from ..actions.bulk import DELETE_MANY, RETRY_MANY
 from ..actions.steps import run
 from ..actions.verbs import RETRY
 from ..backends import BACKEND_VAR, backend_aliases
+from ..base import Button, Deletion, Fieldsets
 from ..display import NOTHING, duration, json_block, moment, storable
-from ..lists.filters import (
-    EnqueuedFilter,
-    ErrorFilter,
-    FinishedFilter,
-    OlderFilter,
-    ResultBackendFilter,
-    ResultQueueFilter,
-    ResultStatusFilter,
-    TaskFilter,
-)
+from ..lists.filters import ErrorFilter, ResultBackendFilter, ResultQueueFilter, ResultStatusFilter, TaskFilter
+from ..lists.periods import EnqueuedFilter, FinishedFilter, OlderFilter
 from .base import CallAdmin
 from .enqueue import edit_page
 from .failures import failures_page
@@ -35,7 +28,7 @@ from .failures import failures_page
 __all__ = ["ResultAdmin"]
 
 
-class ResultAdmin(CallAdmin):
+class ResultAdmin(CallAdmin[Result]):
     """The history. Finished jobs can be retried, and deleted."""
 
     twin = Job
@@ -51,10 +44,10 @@ class ResultAdmin(CallAdmin):
         "started", "last_started", "finished", "waited", "ran",
     )  # fmt: skip
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Result | None = None) -> Fieldsets:
         found = super().get_fieldsets(request, obj)
         if obj is not None and obj.status == ResultStatus.SUCCESSFUL:
-            found.insert(1, (_("Outcome"), {"fields": ["shown_return_value"]}))
+            return [found[0], (_("Outcome"), {"fields": ["shown_return_value"]}), *found[1:]]
         return found
 
     def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
@@ -63,7 +56,7 @@ class ResultAdmin(CallAdmin):
         elsewhere = ResultQueueFilter.parameter_name in request.GET
         return ("-finished_at", "-pk") if along_status and not elsewhere else self.ordering
 
-    def search_tasks(self, queryset: QuerySet[Any], text: str) -> QuerySet[Any]:
+    def search_tasks(self, queryset: QuerySet[Result], text: str) -> QuerySet[Result]:
         return queryset.filter(task_path__in=find_task_paths(Result.objects.using(queryset.db), text))
 
     # retry
@@ -78,7 +71,7 @@ class ResultAdmin(CallAdmin):
     def retry(self, request: HttpRequest, queryset: QuerySet[Result]) -> HttpResponse | None:
         return run(self, request, queryset, RETRY_MANY)
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             path("failures/", wrap(self.failures_view), name="django_tasks_q_result_failures"),
@@ -90,7 +83,7 @@ class ResultAdmin(CallAdmin):
     def failures_view(self, request: HttpRequest) -> HttpResponse:
         return failures_page(self, request)
 
-    def tools(self, request: HttpRequest) -> list[tuple[Any, str | None]]:
+    def tools(self, request: HttpRequest) -> list[tuple[object, str | None]]:
         query = {BACKEND_VAR: request.GET[BACKEND_VAR]} if BACKEND_VAR in request.GET else {}
         return [(_("Failures by error"), self.url(Result, "failures", **query)), *super().tools(request)]
 
@@ -105,11 +98,11 @@ class ResultAdmin(CallAdmin):
     def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self.act(request, object_id, RETRY, allowed=self.has_retry_permission(request))
 
-    def details(self, request: HttpRequest, row: Job | Result) -> dict[str, Any]:
+    def details(self, request: HttpRequest, row: Result) -> dict[str, object]:
         return super().details(request, row) | {"why": storable(row.reason), "why_title": row.get_status_display()}
 
-    def buttons(self, request: HttpRequest, row: Job | Result) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+    def buttons(self, request: HttpRequest, row: Result) -> list[Button]:
+        found: list[Button] = []
         if self.has_retry_permission(request):
             found.append({"label": _("Retry"), "url": self.url(Result, "retry", row.pk)})
         if self.has_edit_permission(request) and row.backend in backend_aliases():
@@ -123,13 +116,13 @@ class ResultAdmin(CallAdmin):
 
     # delete
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Result | None = None) -> bool:
         return BaseModelAdmin.has_delete_permission(self, request, obj) and self.has_view_permission(request, obj)
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(self, objs: Iterable[Result], request: HttpRequest) -> Deletion:
         # No rows depend on a result: there is nothing for Django to look for.
         rows = list(objs)
-        return [str(row) for row in rows], {self.opts.verbose_name_plural: len(rows)}, set(), []
+        return [str(row) for row in rows], {str(self.opts.verbose_name_plural): len(rows)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: Result) -> None:
         jobs.delete([obj.pk], backend=obj.backend)

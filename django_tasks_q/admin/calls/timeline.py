@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 from django.utils.html import format_html_join
@@ -25,9 +24,9 @@ class Event:
 
     at: datetime
     title: object
-    note: Any = ""
+    note: str = ""
     kind: str = ""
-    since: Any = ""
+    since: str = ""
 
     @property
     def when(self) -> str:

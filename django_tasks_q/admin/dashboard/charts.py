@@ -1,10 +1,9 @@
 """Charts as SVG: their geometry. The templates draw it, with classes for the colours and no inline style."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -39,10 +38,10 @@ class Chart:
     title: str
     description: str
     curves: Sequence[Curve]
-    ticks: Sequence[dict[str, Any]]
-    labels: Sequence[dict[str, Any]]
-    steps: Sequence[dict[str, Any]]
-    lines: Sequence[dict[str, Any]] = field(default=())
+    ticks: Sequence[Mapping[str, object]]
+    labels: Sequence[Mapping[str, object]]
+    steps: Sequence[Mapping[str, object]]
+    lines: Sequence[Mapping[str, object]] = field(default=())
     is_empty: bool = False
 
     width, height = WIDTH, HEIGHT
@@ -78,7 +77,7 @@ def _bars(name: str, title: str, points: Sequence[Point], span: Span, curves: li
     return Chart(name, title, description, curves, ticks, _labels(points, span), steps, is_empty=not sum(sums))
 
 
-def _stack(values: list[float], curves: list[Curve], top: float) -> Iterator[dict[str, Any]]:
+def _stack(values: list[float], curves: list[Curve], top: float) -> Iterator[dict[str, object]]:
     below = float(HEIGHT - BOTTOM)
     for value, curve in zip(values, curves, strict=True):
         if value:
@@ -144,7 +143,7 @@ def _path(shares: Sequence[float | None]) -> str:
     return "".join(parts)
 
 
-def _step(index: int, width: float, title: str, rectangles: list[dict[str, Any]]) -> dict[str, Any]:
+def _step(index: int, width: float, title: str, rectangles: list[dict[str, object]]) -> dict[str, object]:
     gap = width * 0.15
     return {
         "title": title,
@@ -156,12 +155,12 @@ def _step(index: int, width: float, title: str, rectangles: list[dict[str, Any]]
     }
 
 
-def _tick(share: float, text: str) -> dict[str, Any]:
+def _tick(share: float, text: str) -> dict[str, object]:
     y = TOP + INNER_HEIGHT * (1 - share)
     return {"y": _figure(y), "text_y": _figure(y + 4), "text": text}
 
 
-def _labels(points: Sequence[Point], span: Span) -> list[dict[str, Any]]:
+def _labels(points: Sequence[Point], span: Span) -> list[dict[str, str]]:
     """Return the labels below: a time where a quarter of an hour, or of a day, begins; or the days."""
     width = INNER_WIDTH / len(points)
     found = []

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from django.contrib.admin.views.main import ChangeList
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -15,7 +15,7 @@ from ...monitoring.counts import Count
 from ...monitoring.histogram import MOST_JOBS, Bar, job_histogram, result_histogram
 from ..backends import aliases_in
 from ..display import counted
-from .filters import PeriodFilter, period_text, range_text
+from .periods import PeriodFilter, period_text, range_text
 
 __all__ = ["Histogram", "histogram_of"]
 
@@ -46,12 +46,12 @@ class Column:
 class Histogram:
     title: str
     columns: list[Column]
-    statuses: list[tuple[str, Any]]
+    statuses: list[tuple[str, object]]
     start: str
     end: str
     most: str
     note: str
-    periods: list[tuple[str, Any, bool]]
+    periods: list[tuple[str, object, bool]]
 
     @property
     def width(self) -> int:
@@ -61,7 +61,7 @@ class Histogram:
     bar_width = WIDTH - GAP
 
 
-def histogram_of(changelist: Any, kind: type[PeriodFilter]) -> Histogram | None:
+def histogram_of(changelist: ChangeList, kind: type[PeriodFilter]) -> Histogram | None:
     """Return the bars above a list. kind: the filter that they set; they show its span."""
     chosen = next((spec for spec in changelist.filter_specs if isinstance(spec, kind)), None)
     using = changelist.root_queryset.db
@@ -77,7 +77,7 @@ def histogram_of(changelist: Any, kind: type[PeriodFilter]) -> Histogram | None:
     return _drawn(changelist, chosen, bars, _("Live jobs by enqueue time"), note)
 
 
-def _drawn(changelist: Any, chosen: PeriodFilter, bars: Sequence[Bar], title: str, note: str = "") -> Histogram:
+def _drawn(changelist: ChangeList, chosen: PeriodFilter, bars: Sequence[Bar], title: str, note: str = "") -> Histogram:
     most = max([1, *(sum(int(number) for number in bar.counts.values()) for bar in bars)])
     shown = [status for status in STACK if status in bars[0].counts]
     name = str(chosen.parameter_name)

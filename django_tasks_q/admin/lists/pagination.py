@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from ...monitoring.counts import BOUND, Count, count
 from ..display import counted
-from .filters import OlderFilter
-from .histogram import histogram_of
+from .histogram import Histogram, histogram_of
+from .periods import OlderFilter
 from .search import search_notes
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class TasksChangeList(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return list(self.model_admin.get_ordering(request))
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
         names = {field.name for field in self.opts.get_fields()}
         return super().get_queryset(request, exclude_parameters).defer(*names.intersection(self.heavy))
 
@@ -69,7 +69,7 @@ class TasksChangeList(ChangeList):
             self.full_result_count = self.result_count
 
     @cached_property
-    def histogram(self) -> Any:
+    def histogram(self) -> Histogram | None:
         """The bars above the list, if it has a time."""
         kind = getattr(self.model_admin, "time_filter", None)
         return None if kind is None else histogram_of(self, kind)

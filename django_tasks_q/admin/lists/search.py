@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
@@ -14,6 +14,7 @@ __all__ = ["LOOKED_AT", "is_about_arguments", "search_arguments", "search_notes"
 
 # How many of the newest rows are searched for an argument: there is no index for it.
 LOOKED_AT = 50_000
+Row = TypeVar("Row", bound=Model)
 ARGUMENT = re.compile(r"(args|kwargs|metadata)\.([^=]+?)\s*=\s*(.*)", re.DOTALL)
 MOST_STEPS = 10
 LAST_PLACE = 1_000_000
@@ -25,7 +26,7 @@ def is_about_arguments(text: str) -> bool:
     return match is not None and len(match[2].split(".")) <= MOST_STEPS
 
 
-def search_arguments(queryset: QuerySet[Model], text: str) -> QuerySet[Model]:
+def search_arguments(queryset: QuerySet[Row], text: str) -> QuerySet[Row]:
     """Return those of the newest rows with this value in an argument. Values are compared as text."""
     match = ARGUMENT.fullmatch(text.strip())
     if match is None:
@@ -38,8 +39,8 @@ def search_arguments(queryset: QuerySet[Model], text: str) -> QuerySet[Model]:
         expression = KeyTextTransform(step, expression)
     rows = queryset.model._default_manager.using(queryset.db).order_by("-pk").values_list("pk", flat=True)
     oldest = rows[LOOKED_AT : LOOKED_AT + 1].first()
-    newest: QuerySet[Model] = queryset if oldest is None else queryset.filter(pk__gt=oldest)
-    found: QuerySet[Model] = newest.annotate(sought=Cast(expression, TextField())).filter(sought=_value(value))
+    newest: QuerySet[Row] = queryset if oldest is None else queryset.filter(pk__gt=oldest)
+    found: QuerySet[Any] = newest.annotate(sought=Cast(expression, TextField())).filter(sought=_value(value))
     return found
 
 

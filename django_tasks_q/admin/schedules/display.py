@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.utils.html import format_html
 from django.utils.timezone import get_current_timezone
@@ -13,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ...exceptions import InvalidSchedule
 from ...lifecycle import JobStatus, ResultStatus, RunStatus
-from ...models import Schedule
+from ...models import Job, Result, Schedule
 from ...moments import to_aware
 from ...monitoring.schedules import ScheduleState, run_of_job, runs, state
 from ...schedules.expressions import read_zone
@@ -116,13 +115,14 @@ def past_runs(row: Schedule, job_url: JobURL) -> list[Run]:
     ]
 
 
-def is_of_schedule(call: Any) -> bool:
+def is_of_schedule(call: Job | Result | None) -> bool:
     """Return whether a job or a result comes from a schedule."""
-    facts = call.metadata.get(METADATA) if call is not None and isinstance(call.metadata, dict) else None
-    return isinstance(facts, dict) and call.backend in backend_aliases()
+    if call is None or not isinstance(call.metadata, dict):
+        return False
+    return isinstance(call.metadata.get(METADATA), dict) and call.backend in backend_aliases()
 
 
-def schedule_of(call: Any, url: Callable[[int], str | None]) -> str:
+def schedule_of(call: Job | Result, url: Callable[[int], str | None]) -> str:
     """Return the schedule that a job or a result comes from; a link if it still exists."""
     facts = call.metadata[METADATA]
     run = run_of_job(call.pk, call.backend)

@@ -1,7 +1,5 @@
 """The filters of the schedule list. It is a small table: the choices are queried."""
 
-from typing import Any
-
 from django.contrib.admin import ModelAdmin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -9,6 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from ...lifecycle import ScheduleKind, ScheduleOrigin
 from ...monitoring.schedules import ScheduleState
+from ..display import Text
 from ..lists.filters import MOST_CHOICES, ChoiceFilter
 from .display import STATES
 
@@ -26,7 +25,7 @@ class StateFilter(ChoiceFilter):
     title = gettext_lazy("state")
     parameter_name = "state"
 
-    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Text]]:
         return [(state.value, label) for state, label in STATES.items()]
 
     def narrow(self, queryset: QuerySet[Model], value: str) -> QuerySet[Model]:
@@ -37,7 +36,7 @@ class OriginFilter(ChoiceFilter):
     title = gettext_lazy("origin")
     parameter_name = field = "origin"
 
-    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Text]]:
         return list(ScheduleOrigin.choices)
 
 
@@ -45,7 +44,7 @@ class KindFilter(ChoiceFilter):
     title = gettext_lazy("kind")
     parameter_name = field = "kind"
 
-    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Any]]:
+    def lookups(self, request: HttpRequest, model_admin: "ModelAdmin[Model]") -> list[tuple[str, Text]]:
         return list(ScheduleKind.choices)
 
 

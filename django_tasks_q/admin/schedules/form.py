@@ -1,11 +1,13 @@
 """The form of an operator's schedule."""
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
 from django.forms.fields import InvalidJSONInput
+from django.forms.renderers import BaseRenderer
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -18,6 +20,8 @@ from ...exceptions import InvalidSchedule, ScheduleNotFound
 from ...models import Schedule
 from ...monitoring.tasks import known_tasks
 from ..backends import backend_aliases
+from ..base import Fieldsets
+from ..display import Text
 from .timings import FIELDS, MomentInput, TimingFields, main_field, to_expression, to_initial
 
 if TYPE_CHECKING:
@@ -34,11 +38,13 @@ PREVIEW = "_preview"
 class Suggestions(forms.TextInput):
     """A text with suggestions, which the browser shows while the user types."""
 
-    def __init__(self, suggestions: Any, attrs: dict[str, Any] | None = None) -> None:
+    def __init__(self, suggestions: Callable[[], Iterable[str]], attrs: dict[str, object] | None = None) -> None:
         super().__init__(attrs)
         self.suggestions = suggestions
 
-    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+    def render(
+        self, name: str, value: object, attrs: dict[str, object] | None = None, renderer: BaseRenderer | None = None
+    ) -> SafeString:
         key = f"{(attrs or {}).get('id', name)}_suggestions"
         options = format_html_join("", '<option value="{}">', ((each,) for each in sorted(self.suggestions())))
         field = super().render(name, value, {**(attrs or {}), "list": key}, renderer)
@@ -179,14 +185,14 @@ class ScheduleForm(TimingFields, BaseForm):
         return column if column in self.fields else None
 
 
-def _kind(kind: str, title: object) -> tuple[object, dict[str, object]]:
+def _kind(kind: str, title: Text) -> Any:
     description = gettext_lazy("Only if this kind is chosen above.")
     names = FIELDS[kind]  # type: ignore[index]
     # On one line.
     return title, {"fields": (names,), "classes": ("tasksq-kind", f"tasksq-kind-{kind}"), "description": description}
 
 
-FIELDSETS: tuple[object, ...] = (
+FIELDSETS: Fieldsets = (
     (None, {"fields": ("name", "task_path", "args", "kwargs", "description")}),
     (gettext_lazy("When"), {"fields": ("kind", "timezone")}),
     _kind("cron", gettext_lazy("Cron expression")),

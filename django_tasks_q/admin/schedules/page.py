@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+from datetime import tzinfo
 from functools import partial
 from typing import Any
 
@@ -11,8 +13,8 @@ from django.db.models import QuerySet
 from django.forms.widgets import Script
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import path
-from django.utils.html import format_html, format_html_join
+from django.urls import URLPattern, path
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -22,36 +24,30 @@ from ...lifecycle import ScheduleOrigin
 from ...models import Job, Schedule
 from ...monitoring.schedules import ScheduleState, state
 from ..backends import backend_aliases
-from ..base import TasksAdmin
-from ..display import NOTHING, code, json_block, link, moment, storable
+from ..base import Button, Deletion, Fieldsets
+from ..display import link, storable
 from ..lists.filters import BackendFilter
-from .display import job_badge, next_run, past_runs, state_of, words
+from .columns import ScheduleColumns, is_known, is_operators
+from .display import next_run, past_runs, state_of, words
 from .filters import KindFilter, OriginFilter, ScheduledTaskFilter, StateFilter
 from .form import FIELDSETS, ScheduleForm
 from .lists import ScheduleChangeList, note_last_jobs
-from .previews import preview_form, preview_row, viewer_zone
+from .previews import Preview, preview_form, preview_row, viewer_zone
 from .verbs import PAUSE, RESUME, RUN, Verb, load, perform
 
 __all__ = ["ScheduleAdmin"]
 
-ORIGINS = {
-    ScheduleOrigin.CODE: gettext_lazy("defined in the code"),
-    ScheduleOrigin.SETTINGS: gettext_lazy("defined in the settings"),
-    ScheduleOrigin.ADMIN: gettext_lazy("created by an operator"),
-}
 VIEWER_ZONE = "_viewer_zone"
 # An attribute of a request: why its form could not be saved.
 REFUSAL = "_tasksq_refusal"
 FRAGMENT = "admin/django_tasks_q/schedule/preview.html"
 
 
-class ScheduleAdmin(TasksAdmin):
+class ScheduleAdmin(ScheduleColumns):
     """The schedules. Those from code and settings can be run, paused and resumed; an operator's also changed."""
 
     ordering = ("name", "pk")
     form = ScheduleForm
-    list_display = ("shown_name", "state", "next_run", "last_run", "deeds")
-    list_display_links = ("shown_name",)
     list_filter = (StateFilter, OriginFilter, KindFilter, ScheduledTaskFilter, BackendFilter)
     search_fields = ("name", "task_path", "description")
     search_help_text = gettext_lazy("Part of the name, the description or the task path.")
@@ -65,12 +61,12 @@ class ScheduleAdmin(TasksAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return BaseModelAdmin.has_add_permission(self, request) and self.has_view_permission(request)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_operators(obj) and BaseModelAdmin.has_change_permission(self, request, obj)
+    def has_change_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
+        return is_operators(obj) and BaseModelAdmin.has_change_permission(self, request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
         may = BaseModelAdmin.has_delete_permission(self, request, obj) and self.has_view_permission(request)
-        return _is_operators(obj) and may
+        return is_operators(obj) and may
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("django_tasks_q.run_schedule")
@@ -80,7 +76,7 @@ class ScheduleAdmin(TasksAdmin):
 
     # run, pause, resume
 
-    def get_urls(self) -> list[Any]:
+    def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         view = partial(wrap, cacheable=False)
         return [
@@ -112,10 +108,10 @@ class ScheduleAdmin(TasksAdmin):
             return HttpResponseRedirect(f"{self.url(Schedule, 'changelist')}{'?' if filters else ''}{filters}")
         return HttpResponseRedirect(self.url(Schedule, "change", row.pk) or "")
 
-    def _perform(self, request: HttpRequest, verb: Verb, rows: list[Any]) -> None:
+    def _perform(self, request: HttpRequest, verb: Verb, rows: list[Schedule]) -> None:
         outcomes = perform(request, verb, rows)
         if verb is RUN and len(rows) == 1 and (job_id := outcomes.get(rows[0].pk)):
-            url = self.url(Job, "change", job_id)
+            url = self.url(Job, "change", str(job_id))
             messages.info(request, format_html(_("Its job: {}"), link(url, job_id)))
 
     @admin.action(permissions=["run"], description=gettext_lazy("Run selected schedules now"))
@@ -130,9 +126,9 @@ class ScheduleAdmin(TasksAdmin):
     def resume(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
         self._perform(request, RESUME, load(request, queryset))
 
-    def buttons(self, request: HttpRequest, row: Schedule, filters: str = "") -> list[dict[str, Any]]:
+    def buttons(self, request: HttpRequest, row: Schedule, filters: str = "") -> list[Button]:
         """Return this user's actions on a schedule: labels, and URLs to post to."""
-        found: list[tuple[Any, str]] = []
+        found: list[tuple[str, str]] = []
         if self.has_run_permission(request):
             found.append((_("Run now"), "run"))
         if self.has_pause_permission(request):
@@ -142,11 +138,11 @@ class ScheduleAdmin(TasksAdmin):
 
     # save and delete
 
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Schedule, form: object, change: bool) -> None:
         stored = schedules.save(obj)
         obj.pk, obj._state.adding, obj._state.db = stored.pk, False, stored._state.db
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+    def delete_model(self, request: HttpRequest, obj: Schedule) -> None:
         schedules.delete(obj.name, backend=obj.backend)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
@@ -166,14 +162,14 @@ class ScheduleAdmin(TasksAdmin):
             messages.warning(request, text % {"count": left})
         return delete_selected(self, request, deletable) if deletable.exists() else None
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+    def get_deleted_objects(self, objs: Iterable[Schedule], request: HttpRequest) -> Deletion:
         # The records of its runs are deleted too, without a list of them; its jobs stay.
         rows = list(objs)
-        return [storable(str(row)) for row in rows], {self.opts.verbose_name_plural: len(rows)}, set(), []
+        return [storable(str(row)) for row in rows], {str(self.opts.verbose_name_plural): len(rows)}, set(), []
 
     # the form
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Schedule | None:
         row = super().get_object(request, object_id, from_field)
         note_last_jobs([row] if row else [])
         return row
@@ -181,7 +177,9 @@ class ScheduleAdmin(TasksAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ScheduleChangeList]:
         return ScheduleChangeList
 
-    def get_form(self, request: HttpRequest, obj: object = None, change: bool = False, **kwargs: object) -> Any:
+    def get_form(
+        self, request: HttpRequest, obj: Schedule | None = None, change: bool = False, **kwargs: object
+    ) -> Any:
         if not self._is_editable(request, obj):
             kwargs["form"] = forms.ModelForm
         form: Any = super().get_form(request, obj, change=change, **kwargs)
@@ -193,7 +191,7 @@ class ScheduleAdmin(TasksAdmin):
         request: HttpRequest,
         object_id: str | None = None,
         form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+        extra_context: dict[str, object] | None = None,
     ) -> HttpResponse:
         """Show the form; and again, with the reason, if somebody else saved a change first."""
         try:
@@ -202,12 +200,12 @@ class ScheduleAdmin(TasksAdmin):
             setattr(request, REFUSAL, error)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def get_fieldsets(self, request: HttpRequest, obj: object = None) -> Any:
+    def get_fieldsets(self, request: HttpRequest, obj: Schedule | None = None) -> Fieldsets:
         if self._is_editable(request, obj):
             return FIELDSETS
-        backend = ["backend"] if len(backend_aliases()) > 1 else []
-        job = ["task_path", "shown_args", "shown_kwargs", "shown_options", "queue_name", "priority", *backend]
-        limits = ["start_at", "end_at", "max_runs", "jitter", "expires_after"]
+        backend = ("backend",) if len(backend_aliases()) > 1 else ()
+        job = ("task_path", "shown_args", "shown_kwargs", "shown_options", "queue_name", "priority", *backend)
+        limits = ("start_at", "end_at", "max_runs", "jitter", "expires_after")
         return [
             (None, {"fields": ["kind", "expression_code", "timezone", "description"]}),
             (_("The job"), {"fields": job}),
@@ -215,10 +213,10 @@ class ScheduleAdmin(TasksAdmin):
             (_("Limits"), {"fields": limits}),
         ]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Schedule | None = None) -> list[str]:
         return [] if self._is_editable(request, obj) else super().get_readonly_fields(request, obj)
 
-    def _is_editable(self, request: HttpRequest, obj: Any) -> bool:
+    def _is_editable(self, request: HttpRequest, obj: Schedule | None) -> bool:
         return self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj)
 
     def render_change_form(
@@ -228,20 +226,17 @@ class ScheduleAdmin(TasksAdmin):
         add: bool = False,
         change: bool = False,
         form_url: str = "",
-        obj: Any = None,
+        obj: Schedule | None = None,
     ) -> HttpResponse:
         form, zone = context["adminform"].form, viewer_zone(request.POST.get(VIEWER_ZONE, ""))
-        editable = isinstance(form, ScheduleForm)
         context |= {
-            "editable": editable,
-            "preview": preview_form(form, zone) if editable else preview_row(obj, zone) if _is_known(obj) else None,
+            "editable": isinstance(form, ScheduleForm),
+            "preview": _preview(form, obj, zone),
             "preview_url": self.url(Schedule, *(("preview", obj.pk) if obj else ("preview_new",))),
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def details(self, request: HttpRequest, row: Schedule | None) -> dict[str, Any]:
-        if row is None:
-            return {}
+    def details(self, request: HttpRequest, row: Schedule) -> dict[str, object]:
         return {
             "buttons": self.buttons(request, row),
             "stopped": state(row) in (ScheduleState.PAUSED, ScheduleState.DISABLED),
@@ -253,7 +248,7 @@ class ScheduleAdmin(TasksAdmin):
                 (_("runs"), row.total_runs),
                 (_("origin"), self.shown_origin(row)),
             ],
-            "runs": past_runs(row, lambda job_id: self.url(Job, "change", job_id)) if _is_known(row) else [],
+            "runs": past_runs(row, lambda job_id: self.url(Job, "change", job_id)) if is_known(row) else [],
         }
 
     def preview_view(self, request: HttpRequest, object_id: str | None = None) -> HttpResponse:
@@ -269,75 +264,8 @@ class ScheduleAdmin(TasksAdmin):
         zone = viewer_zone(request.POST.get(VIEWER_ZONE, ""))
         return TemplateResponse(request, FRAGMENT, {"preview": preview_form(form, zone)})
 
-    # columns and fields
 
-    @admin.display(description=gettext_lazy("schedule"))
-    def shown_name(self, row: Schedule) -> str:
-        """The name, when it runs, and what; and where it is defined if not here."""
-        lines = [("words", words(row)), ("reason", storable(row.task_path))]
-        if not _is_operators(row):
-            lines.append(("reason", self.shown_origin(row)))
-        return format_html(
-            '<span class="tasksq-task">{}</span>{}',
-            storable(row.name),
-            format_html_join("", ' <span class="tasksq-{}">{}</span>', lines),
-        )
-
-    @admin.display(description=gettext_lazy("next run"))
-    def next_run(self, row: Schedule) -> str:
-        return next_run(row)
-
-    @admin.display(description=gettext_lazy("last run"))
-    def last_run(self, row: Any) -> str:
-        if row.last_run_at is None:
-            return NOTHING
-        # A pruned job has no page any more.
-        url = self.url(Job, "change", row.last_job_id) if row.last_status else None
-        return format_html("{} {}", link(url, moment(row.last_run_at)), job_badge(row.last_status))
-
-    @admin.display(description=gettext_lazy("state"))
-    def state(self, row: Schedule) -> str:
-        return state_of(row)
-
-    @admin.display(description=gettext_lazy("origin"))
-    def shown_origin(self, row: Schedule) -> str:
-        return str(ORIGINS[ScheduleOrigin(row.origin)])
-
-    @admin.display(description=gettext_lazy("run, pause"))
-    def deeds(self, row: Any) -> str:
-        """Buttons of the list's own form, which has the CSRF token."""
-        return format_html(
-            '<span class="tasksq-deeds">{}</span>',
-            format_html_join(
-                "",
-                '<button type="submit" name="from_list" value="1" formaction="{}" class="button" aria-label="{}">{}'
-                "</button>",
-                ((each["url"], f"{each['label']}: {storable(row.name)}", each["label"]) for each in row.buttons),
-            ),
-        )
-
-    @admin.display(description=gettext_lazy("expression"))
-    def expression_code(self, row: Schedule) -> str:
-        return code(row.expression)
-
-    @admin.display(description=gettext_lazy("arguments"))
-    def shown_args(self, row: Schedule) -> str:
-        return json_block(row.args)
-
-    @admin.display(description=gettext_lazy("keyword arguments"))
-    def shown_kwargs(self, row: Schedule) -> str:
-        return json_block(row.kwargs)
-
-    @admin.display(description=gettext_lazy("options"))
-    def shown_options(self, row: Schedule) -> str:
-        return json_block(row.options)
-
-
-def _is_operators(row: Schedule | None) -> bool:
-    """Return whether a schedule may be changed by hand, as far as that depends on its origin."""
-    return row is None or (row.origin == ScheduleOrigin.ADMIN and _is_known(row))
-
-
-def _is_known(row: Schedule | None) -> bool:
-    """Return whether the backend of a schedule is still in TASKS."""
-    return row is not None and row.backend in backend_aliases()
+def _preview(form: object, row: Schedule | None, zone: tzinfo) -> Preview | None:
+    if isinstance(form, ScheduleForm):
+        return preview_form(form, zone)
+    return preview_row(row, zone) if row is not None and is_known(row) else None

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.models import CHANGE
@@ -15,9 +14,10 @@ from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from ...control import schedules
 from ...exceptions import InvalidSchedule, ScheduleNotFound
+from ...models import Schedule
 from ..actions.verbs import record
 from ..backends import backend_aliases
-from ..display import storable
+from ..display import Text, storable
 
 __all__ = ["MOST_SELECTED", "PAUSE", "RESUME", "RUN", "Verb", "load", "perform"]
 
@@ -33,13 +33,13 @@ class Verb:
     done, needless: the messages for changed and for unchanged schedules; entry: the text for the history.
     """
 
-    act: Callable[[Any, str], Any]
-    entry: Any
-    done: Any
-    needless: Any = None
+    act: Callable[[Schedule, str], object]
+    entry: Text
+    done: Text
+    needless: Text = ""
 
 
-def load(request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+def load(request: HttpRequest, queryset: QuerySet[Schedule]) -> list[Schedule]:
     """Return the selected schedules: at most MOST_SELECTED; the user is told if there are more."""
     rows = list(queryset[: MOST_SELECTED + 1])
     if len(rows) > MOST_SELECTED:
@@ -48,9 +48,9 @@ def load(request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
     return rows[:MOST_SELECTED]
 
 
-def perform(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> dict[int, Any]:
+def perform(request: HttpRequest, verb: Verb, rows: Sequence[Schedule]) -> dict[int, object]:
     """Do it to one after the other; write the history; tell the user. Return the results, by key."""
-    outcomes: dict[int, Any] = {}
+    outcomes: dict[int, object] = {}
     username, known = request.user.get_username(), backend_aliases()
     for row in rows:
         try:
@@ -71,7 +71,7 @@ def perform(request: HttpRequest, verb: Verb, rows: Sequence[Any]) -> dict[int, 
     return outcomes
 
 
-def _tell(words: Any, rows: Sequence[Any]) -> str:
+def _tell(words: Text, rows: Sequence[Schedule]) -> str:
     names = [_("“%s”") % storable(row.name) for row in rows[:NAMED]]
     if others := len(rows) - NAMED if len(rows) > NAMED else 0:
         names.append(ngettext("%d other", "%d others", others) % others)

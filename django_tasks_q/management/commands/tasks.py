@@ -79,7 +79,7 @@ def _check_backend(verb: Verb, alias: str) -> None:
         verb.refuse(f'TASKS["{alias}"] is {type(backend).__name__}, which keeps no jobs in the database')
 
 
-def _to_json(document: Any) -> str:
+def _to_json(document: object) -> str:
     return json.dumps(document, cls=DjangoJSONEncoder, indent=2)
 
 

@@ -91,7 +91,7 @@ def _work(settings: WorkerSettings) -> int:
         supervisor.signals.restore()
 
 
-def _refuse_what_cannot_run(backend: Any, queues: list[str]) -> None:
+def _refuse_what_cannot_run(backend: TasksQBackend, queues: list[str]) -> None:
     if not isinstance(backend, TasksQBackend):
         raise CommandError(
             f'TASKS["{backend.alias}"] is {type(backend).__name__}, whose jobs no worker can run. '

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...schedules.definitions import Definition
 
-__all__ = ["Foreign", "Inexpressible", "Reader", "moment_of", "read_table"]
+__all__ = ["Foreign", "Inexpressible", "Reader", "Row", "moment_of", "read_table"]
 
 
 class Inexpressible(ValueError):
@@ -24,10 +25,12 @@ class Foreign:
 
 
 # Takes a connection to the database, and returns the schedules that it finds there.
-Reader = Callable[[Any], list[Foreign]]
+Reader = Callable[[BaseDatabaseWrapper], list[Foreign]]
+# A row of a table that is not ours: columns and their values.
+Row = dict[str, Any]
 
 
-def read_table(connection: Any, table: str) -> Iterator[dict[str, Any]]:
+def read_table(connection: BaseDatabaseWrapper, table: str) -> Iterator[Row]:
     """Yield the rows of a table as dicts, in the order of their ids. Raise DatabaseError if there is none."""
     # A savepoint, if a transaction is open: it has to survive a missing table.
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
@@ -37,7 +40,7 @@ def read_table(connection: Any, table: str) -> Iterator[dict[str, Any]]:
             yield dict(zip(names, row, strict=True))
 
 
-def moment_of(value: Any) -> datetime | None:
+def moment_of(value: str | datetime | None) -> datetime | None:
     """Return a driver's datetime, aware; a naive one is in UTC, as Django stores it."""
     moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     if moment is None:

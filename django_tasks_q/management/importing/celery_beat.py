@@ -3,11 +3,12 @@
 import json
 from datetime import UTC
 from functools import partial
-from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...schedules.definitions import Definition
 from ...schedules.timings import Timing, cron, every, once, solar
-from .base import Foreign, Inexpressible, moment_of, read_table
+from .base import Foreign, Inexpressible, Row, moment_of, read_table
 
 __all__ = ["read_celery_beat"]
 
@@ -16,10 +17,10 @@ EVENTS = {
     "dawn_civil": "dawn", "sunrise": "sunrise", "solar_noon": "noon", "sunset": "sunset", "dusk_civil": "dusk",
 }  # fmt: skip
 LOST = ("exchange", "routing_key", "priority")
-Rows = dict[Any, dict[str, Any]]
+Rows = dict[object, Row]
 
 
-def read_celery_beat(connection: Any) -> list[Foreign]:
+def read_celery_beat(connection: BaseDatabaseWrapper) -> list[Foreign]:
     """Return the periodic tasks of django-celery-beat."""
     tables = {
         kind: {row["id"]: row for row in read_table(connection, TABLE.format(f"{kind}schedule"))}
@@ -29,7 +30,7 @@ def read_celery_beat(connection: Any) -> list[Foreign]:
     return [Foreign(row["name"], partial(_define, row, tables), _notes(row)) for row in tasks]
 
 
-def _define(row: dict[str, Any], tables: dict[str, Rows]) -> Definition:
+def _define(row: Row, tables: dict[str, Rows]) -> Definition:
     timing = _timing(row, tables)
     return Definition(
         name=row["name"],
@@ -49,7 +50,7 @@ def _define(row: dict[str, Any], tables: dict[str, Rows]) -> Definition:
     )
 
 
-def _timing(row: dict[str, Any], tables: dict[str, Rows]) -> Timing:
+def _timing(row: Row, tables: dict[str, Rows]) -> Timing:
     makers = {"crontab": _crontab, "interval": _interval, "clocked": _clocked, "solar": _solar}
     for kind, make in makers.items():
         if row[f"{kind}_id"] is not None:
@@ -57,7 +58,7 @@ def _timing(row: dict[str, Any], tables: dict[str, Rows]) -> Timing:
     raise Inexpressible("It has no schedule.")
 
 
-def _crontab(row: dict[str, Any]) -> Timing:
+def _crontab(row: Row) -> Timing:
     date, day = row["day_of_month"].strip(), row["day_of_week"].strip()
     if not date.startswith("*") and not day.startswith("*"):
         raise Inexpressible(
@@ -68,27 +69,27 @@ def _crontab(row: dict[str, Any]) -> Timing:
     return cron(" ".join("".join(field.split()) for field in fields), tz=str(row["timezone"]))
 
 
-def _interval(row: dict[str, Any]) -> Timing:
+def _interval(row: Row) -> Timing:
     if row["period"] == "microseconds":
         return every(seconds=row["every"] / 1_000_000, tz="UTC")
     return every(**{row["period"]: row["every"]}, tz="UTC")
 
 
-def _clocked(row: dict[str, Any]) -> Timing:
+def _clocked(row: Row) -> Timing:
     moment = moment_of(row["clocked_time"])
     if moment is None:
         raise Inexpressible("It has no moment.")
     return once(moment.astimezone(UTC), tz="UTC")
 
 
-def _solar(row: dict[str, Any]) -> Timing:
+def _solar(row: Row) -> Timing:
     if row["event"] not in EVENTS:
         raise Inexpressible(f"There is no event {row['event']} here, only {', '.join(EVENTS)}.")
     place = {"latitude": float(row["latitude"]), "longitude": float(row["longitude"])}
     return solar(EVENTS[row["event"]], **place, tz="UTC")
 
 
-def _notes(row: dict[str, Any]) -> tuple[str, ...]:
+def _notes(row: Row) -> tuple[str, ...]:
     lost = [name for name in LOST if row[name] not in (None, "")]
     if row["headers"] not in (None, "", "{}"):
         lost.append("headers")

@@ -5,11 +5,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from ...schedules.definitions import Definition
 from ...schedules.timings import Timing, cron, every, once
-from .base import Foreign, Inexpressible, moment_of, read_table
+from .base import Foreign, Inexpressible, Row, moment_of, read_table
 
 __all__ = ["read_django_q2"]
 
@@ -18,13 +19,13 @@ MONTHS = {"M": 1, "BM": 2, "Q": 3, "Y": 12}
 LAST_DAY_OF_ALL_MONTHS = 28
 
 
-def read_django_q2(connection: Any) -> list[Foreign]:
+def read_django_q2(connection: BaseDatabaseWrapper) -> list[Foreign]:
     """Return the schedules of django-q2."""
     rows = list(read_table(connection, "django_q_schedule"))
     return [Foreign(row["name"] or f"django-q2 {row['id']}", partial(_define, row), _notes(row)) for row in rows]
 
 
-def _define(row: dict[str, Any]) -> Definition:
+def _define(row: Row) -> Definition:
     next_run = moment_of(row["next_run"])
     if next_run is None:
         raise Inexpressible("It has no next run.")
@@ -44,7 +45,7 @@ def _define(row: dict[str, Any]) -> Definition:
     )
 
 
-def _timing(row: dict[str, Any], next_run: datetime) -> Timing:
+def _timing(row: Row, next_run: datetime) -> Timing:
     zone = timezone.get_default_timezone_name()
     local, kind = next_run.astimezone(timezone.get_default_timezone()), row["schedule_type"]
     intervals = {"I": {"minutes": row["minutes"] or 1}, "H": {"hours": 1}, "BW": {"weeks": 2}}
@@ -74,7 +75,7 @@ def _months(local: datetime, step: int) -> str:
     return "*" if step == 1 else ",".join(str(month) for month in sorted(range(local.month % step or step, 13, step)))
 
 
-def _args(text: str | None) -> list[Any]:
+def _args(text: str | None) -> list[object]:
     found = _literal(text or "()")
     return list(found) if isinstance(found, tuple | list) else [found]
 
@@ -98,6 +99,6 @@ def _literal(text: str) -> Any:
         raise Inexpressible(f"Its arguments are {text!r}, which are no literals.") from None
 
 
-def _notes(row: dict[str, object]) -> tuple[str, ...]:
+def _notes(row: Row) -> tuple[str, ...]:
     lost = {name: row.get(name) for name in ("hook", "cluster", "intended_date_kwarg")}
     return tuple(f"Not taken over: its {name} ({value})." for name, value in lost.items() if value)

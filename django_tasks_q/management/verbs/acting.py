@@ -1,5 +1,5 @@
 import sys
-from typing import Any
+import uuid
 
 from django.core.management.base import CommandParser
 
@@ -9,7 +9,7 @@ from ...lifecycle import JobStatus
 from ...models import Job, Result
 from ...monitoring.jobs import count_jobs, find
 from ..terminal import counted, line, to_count
-from .base import Answer, Verb
+from .base import Answer, Arguments, Verb
 
 __all__ = ["CHANGED", "Cancel", "ManyJobs", "Retry", "counted_answer", "described", "find_all"]
 
@@ -28,7 +28,7 @@ class Retry(Verb):
         parser.add_argument("--queue", metavar="NAME", help="With --all-failed: only of this queue.")
         parser.add_argument("--limit", type=to_count, metavar="N", help="With --all-failed: at most this many.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         filters = {name: given[name] for name in ("task", "queue", "limit") if given[name] is not None}
         if given["all_failed"] == bool(given["ids"]):
             self.refuse("give ids, or --all-failed")
@@ -50,7 +50,7 @@ class ManyJobs(Verb):
         parser.add_argument("--queue", metavar="NAME", help="All of this queue, instead of ids.")
         parser.add_argument("--task", metavar="PATH", help="All of this task, its dotted path, instead of ids.")
 
-    def filters(self, given: dict[str, Any]) -> dict[str, Any]:
+    def filters(self, given: Arguments) -> Arguments:
         """Return the queue or task; nothing if ids are given. Refuse both, and neither."""
         filters = {name: given[name] for name in ("queue", "task") if given[name] is not None}
         if bool(filters) == bool(given["ids"]):
@@ -67,7 +67,7 @@ class Cancel(ManyJobs):
         parser.add_argument("--running", action="store_true", help="With --queue or --task: also running jobs.")
         parser.add_argument("--yes", action="store_true", help="Do not ask before --queue or --task cancels.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         filters = self.filters(given)
         if given["running"] and not filters:
             self.refuse("--running goes with --queue or --task: ids say which jobs are meant")
@@ -106,7 +106,7 @@ class Cancel(ManyJobs):
 
 def find_all(ids: list[str], backend: str) -> tuple[list[Job | Result], dict[str, str]]:
     """Return the rows with these ids, and for each id without one, why there is none."""
-    rows: dict[Any, Job | Result] = {}
+    rows: dict[uuid.UUID, Job | Result] = {}
     missing: dict[str, str] = {}
     for given in ids:
         try:

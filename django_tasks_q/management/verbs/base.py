@@ -5,7 +5,10 @@ from typing import Any, ClassVar, NoReturn
 
 from django.core.management.base import CommandError, CommandParser
 
-__all__ = ["Answer", "Verb", "VerbParser", "add_common", "choice", "end_with_help"]
+__all__ = ["Answer", "Arguments", "Verb", "VerbParser", "add_common", "choice", "end_with_help"]
+
+# What was given, by name, as the parser read it.
+Arguments = dict[str, Any]
 
 # Django's own arguments, which users often write after the verb.
 COMMON = ("--settings", "--pythonpath")
@@ -51,7 +54,7 @@ class Verb:
     def add_arguments(self, parser: CommandParser) -> None:
         """Add what only this verb takes."""
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         """Do it. given: the arguments, by name."""
         raise NotImplementedError
 

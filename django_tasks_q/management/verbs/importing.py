@@ -1,6 +1,5 @@
 from argparse import ArgumentTypeError
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from django.core.management.base import CommandParser
 from django.db import DatabaseError, connections
@@ -13,7 +12,7 @@ from ...schedules.validation import validate
 from ..importing import READERS, Foreign
 from ..importing.base import Inexpressible
 from ..terminal import line
-from .base import Answer, Verb
+from .base import Answer, Arguments, Verb
 
 __all__ = ["Import"]
 
@@ -42,7 +41,7 @@ class Import(Verb):
             "--database", default="default", metavar="ALIAS", help="Where its tables are (default: default)."
         )
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         try:
             found = READERS[given["source"]](connections[given["database"]])
         except DatabaseError as error:

@@ -1,5 +1,4 @@
 from argparse import ArgumentTypeError
-from typing import Any
 
 from django.core.management.base import CommandParser
 
@@ -7,7 +6,7 @@ from ...lifecycle import JobStatus, ResultStatus
 from ...models import Job, Result
 from ...monitoring.jobs import list_jobs
 from ..terminal import moment, table, to_count
-from .base import Answer, Verb, choice
+from .base import Answer, Arguments, Verb, choice
 
 __all__ = ["List"]
 
@@ -41,7 +40,7 @@ class List(Verb):
         )  # fmt: skip
         parser.add_argument("--limit", type=to_count, default=20, metavar="N", help="At most this many (default: 20).")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         rows = list_jobs(
             backend=backend,
             statuses=given["status"],
@@ -67,5 +66,5 @@ def _row(row: Job | Result) -> tuple[object, ...]:
     return (row.id, row.status, row.queue_name, row.task_path, row.attempt, moment(row.enqueued_at), finished)
 
 
-def _document(row: Job | Result) -> dict[str, Any]:
+def _document(row: Job | Result) -> dict[str, object]:
     return {name: getattr(row, name) for name in SHOWN} | {"finished_at": getattr(row, "finished_at", None)}

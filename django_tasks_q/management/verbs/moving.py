@@ -10,7 +10,7 @@ from ...lifecycle import JobStatus
 from ...models import Job, Result
 from ..terminal import line, to_duration
 from .acting import CHANGED, ManyJobs, counted_answer, find_all
-from .base import Answer, Verb
+from .base import Answer, Arguments, Verb
 
 __all__ = ["Enqueue", "Move", "RunNow"]
 
@@ -19,7 +19,7 @@ class RunNow(ManyJobs):
     name = "run-now"
     help = "Make scheduled jobs ready now."
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         filters = self.filters(given)
         if filters:
             return _readied(jobs.run_now_matching(backend=backend, **filters))
@@ -38,7 +38,7 @@ class Move(ManyJobs):
         parser.add_argument("--to-queue", metavar="NAME", help="The queue they go to.")
         parser.add_argument("--priority", type=int, metavar="N", help="Their priority from now on: -100 to 100.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         filters = self.filters(given)
         changes = {"to_queue": given["to_queue"], "priority": given["priority"]}
         try:
@@ -73,7 +73,7 @@ class Enqueue(Verb):
         parser.add_argument("--priority", type=int, metavar="N", help="Another priority than the task's.")
         parser.add_argument("--in", dest="delay", type=to_duration, metavar="TIME", help="When: 90, 15m, 12h, 7d.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         args, kwargs = self._read("args", list, given), self._read("kwargs", dict, given)
         delay = None if given["delay"] is None else timedelta(seconds=given["delay"])
         place = {"queue": given["queue"], "priority": given["priority"], "run_after": delay}
@@ -83,7 +83,7 @@ class Enqueue(Verb):
             raise CommandError(line(error)) from None
         return Answer({"id": str(key)}, f"Enqueued {key}.")
 
-    def _read(self, name: str, kind: type, given: dict[str, Any]) -> Any:
+    def _read(self, name: str, kind: type, given: Arguments) -> Any:
         text = given[f"call_{name}"]
         try:
             found = json.loads(text)

@@ -1,11 +1,9 @@
-from typing import Any
-
 from django.core.management.base import CommandParser
 
 from ...control.retention import prune
 from ...lifecycle import ResultStatus
 from ..terminal import counted, to_duration
-from .base import Answer, Verb, choice
+from .base import Answer, Arguments, Verb, choice
 
 __all__ = ["Prune"]
 
@@ -29,7 +27,7 @@ class Prune(Verb):
             **choice(ResultStatus.values),
         )
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         deleted = prune(backend=backend, older_than=given["older_than"], statuses=given["status"])
         # Nothing to delete is as good: the history is as short as was asked for.
         return Answer({"deleted": deleted}, f"Deleted {counted(deleted, 'result')}.")

@@ -1,10 +1,10 @@
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.core.management.base import CommandError
 
 from ...control import queues
 from ..terminal import line
-from .base import Answer
+from .base import Answer, Arguments
 from .switches import Switch
 
 __all__ = ["Pause", "Resume"]
@@ -14,7 +14,7 @@ class QueueSwitch(Switch):
     kind: ClassVar[str] = "queue"
     metavar: ClassVar[str] = "QUEUE"
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         try:
             # All of them, before anything is done.
             for name in given["names"]:

@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
@@ -12,7 +12,7 @@ from ...monitoring.schedules import RunRecord, find_schedule, list_schedules, ne
 from ...schedules.definitions import Definition
 from ...schedules.migrating import synchronise_declared
 from ..terminal import block, line, moment, pairs, table, to_count
-from .base import Answer, Verb, add_common, end_with_help
+from .base import Answer, Arguments, Verb, add_common, end_with_help
 from .importing import Import
 from .switches import Switch
 
@@ -27,7 +27,7 @@ class List(Verb):
     name = "list"
     help = "List the schedules, and when each runs next."
 
-    def run(self, backend: str, given: dict[str, object]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         rows = list_schedules(backend)
         text = table(HEADERS, [_row(row) for row in rows]) if rows else "No schedules found."
         return Answer([_document(row) for row in rows], text)
@@ -40,7 +40,7 @@ class Show(Verb):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", metavar="NAME", help="The name of a schedule.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         row = find_schedule(given["name"], backend)
         records = runs(row, SHOWN_RUNS)
         parts = [pairs(_facts(row))]
@@ -58,7 +58,7 @@ class Next(Show):
         super().add_arguments(parser)
         parser.add_argument("--count", type=to_count, default=10, metavar="N", help="This many times (default: 10).")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         row = find_schedule(given["name"], backend)
         found = next_runs(row, given["count"])
         shown = [(slot.isoformat(" ", "seconds"), moment(_of_project(slot))) for slot in found]
@@ -70,7 +70,7 @@ class Run(Show):
     name = "run"
     help = "Enqueue a schedule's job now, in addition to its slots, even if it is paused."
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         job_id = schedules.run_now(given["name"], backend=backend)
         return Answer({"job": job_id}, f"Enqueued {job_id}.")
 
@@ -100,7 +100,7 @@ class Sync(Verb):
     name = "sync"
     help = "Synchronise the schedules with what this release's code and settings declare, as migrate does."
 
-    def run(self, backend: str, given: dict[str, object]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         looked_at = import_tasks()
         done = synchronise_declared(backend, looked_at)
         document = {name: list(getattr(done, name)) for name in ("added", "changed", "removed")}
@@ -128,7 +128,7 @@ class Schedules(Verb):
             add_common(subparser)
             self.actions[action.name] = action(subparser)
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         if given["action"] is None:
             end_with_help(self.parser)
         try:

@@ -1,7 +1,6 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
@@ -12,7 +11,7 @@ from ...monitoring.job_logs import LoggedAttempt, LoggedLine, find_lines
 from ...monitoring.jobs import find, why
 from ...results import progress_of
 from ..terminal import ago, block, line, moment, pairs
-from .base import Answer, Verb
+from .base import Answer, Arguments, Verb
 
 __all__ = ["Show"]
 
@@ -34,7 +33,7 @@ class Show(Verb):
         parser.add_argument("id", help="The id of a job.")
         parser.add_argument("--logs", action="store_true", help="Show what its task has logged, too.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         try:
             row = find(given["id"], backend)
         except JobNotFound as error:

@@ -3,7 +3,7 @@ from dataclasses import fields
 from ...monitoring.counts import Count, plain, result_counts
 from ...monitoring.queues import QueueStats, queue_stats
 from ..terminal import ago, table
-from .base import Answer, Verb
+from .base import Answer, Arguments, Verb
 
 __all__ = ["Stats"]
 
@@ -14,7 +14,7 @@ class Stats(Verb):
     name = "stats"
     help = "Show each queue, and how many results there are of each status."
 
-    def run(self, backend: str, given: dict[str, object]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         queues, results = queue_stats(backend), result_counts(backend)
         document = {
             "backend": backend,

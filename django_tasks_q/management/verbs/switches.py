@@ -1,10 +1,10 @@
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.core.management.base import CommandParser
 
 from ..terminal import line
-from .base import Answer, Verb
+from .base import Answer, Arguments, Verb
 
 __all__ = ["Switch"]
 
@@ -25,7 +25,7 @@ class Switch(Verb):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("names", nargs="+", metavar=self.metavar, help=f"The name of a {self.kind}.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         names = list(dict.fromkeys(given["names"]))
         changed = {name: type(self).switch(name, backend=backend) for name in names}
         lines = [self._said(name, did) for name, did in changed.items()]

@@ -1,15 +1,16 @@
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from django.core.management.base import CommandParser
 
 from ...control.workers import drain, stop
 from ...exceptions import WorkerNotFound
+from ...lifecycle import ALIVE
 from ...monitoring.health import Health as State
 from ...monitoring.health import WorkerState, health, worker_health, workers
 from ..backends import find_backend
 from ..terminal import ago, counted, line, name_list, size, table, to_duration
-from .base import Answer, Verb
+from .base import Answer, Arguments, Verb
 
 __all__ = ["Health", "Workers"]
 
@@ -25,10 +26,12 @@ class Workers(Verb):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("act", nargs="?", choices=DEEDS, help="Drain: when their jobs have; stop: now.")
-        parser.add_argument("ids", nargs="*", metavar="ID", help="With drain or stop: the ids of workers.")
+        parser.add_argument(
+            "ids", nargs="*", metavar="ID", help="With drain or stop: the ids of workers, or a name that only one has."
+        )
         parser.add_argument("--all", action="store_true", help="Also those that have stopped or were lost.")
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         if given["act"] is not None:
             return self._ask(backend, given["act"], given["ids"])
         found = [worker for worker in workers(backend) if given["all"] or worker.alive or worker.stale]
@@ -40,7 +43,8 @@ class Workers(Verb):
         if not ids:
             self.refuse(f"{deed} needs the ids of workers")
         asked, refused = [], {}
-        for worker_id in dict.fromkeys(ids):
+        online = [worker for worker in workers(backend) if worker.status in ALIVE]
+        for worker_id in dict.fromkeys(_id_of(word, online) for word in ids):
             try:
                 done = DEEDS[deed](worker_id, backend=backend)
             except WorkerNotFound as error:
@@ -52,6 +56,13 @@ class Workers(Verb):
         lines += [f"Not asked: {why}" for why in refused.values()]
         document = {"asked": asked, "refused": [{"id": name, "why": why} for name, why in refused.items()]}
         return Answer(document, "\n".join(map(line, lines)), ok=bool(asked) and not refused)
+
+
+def _id_of(word: str, online: Sequence[WorkerState]) -> str:
+    """Return the id of the only worker with this name or beginning; the word itself if there is none, or several."""
+    meant = [worker.id for worker in online if worker.is_called(word)]
+    meant = meant or [worker.id for worker in online if word and worker.id.startswith(word)]
+    return meant[0] if len(meant) == 1 else word
 
 
 def _row(worker: WorkerState) -> tuple[object, ...]:
@@ -92,7 +103,7 @@ class Health(Verb):
             help="How long a job may be due without being started: seconds, 30s, 5m, 1h (default: no limit).",
         )
 
-    def run(self, backend: str, given: dict[str, Any]) -> Answer:
+    def run(self, backend: str, given: Arguments) -> Answer:
         state = self._look(backend, given["worker"], given["queues"], given["max_age"])
         alive = f"{counted(state.workers or 0, 'worker')} alive."
         document = {"ok": state.ok, "workers": state.workers, "problems": state.problems}

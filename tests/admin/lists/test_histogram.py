@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from django_tasks_q.admin.lists.filters import range_text
+from django_tasks_q.admin.lists.periods import range_text
 from django_tasks_q.models import Job, Result
 from django_tasks_q.monitoring import histogram
 

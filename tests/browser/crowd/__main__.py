@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ... import services
+from ... import servers
 
 ROOT = Path(__file__).parents[3]
 RESULTS, JOBS = 1_000_000, 200_000
@@ -48,5 +48,5 @@ def main(given: Namespace) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(parser().parse_args()))
-    except services.MissingService as missing:
+    except servers.MissingService as missing:
         sys.exit(str(missing))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import django
 
-from ... import services
+from ... import servers
 from ...waiting import wait_for
 from ..axe import axe_script
 from ..chromium import find_chromium, launched
@@ -29,7 +29,7 @@ WORKER = ("--queues=live,reports", "--concurrency=4", "--shutdown-timeout=0", "-
 def run(given: Namespace) -> int:
     """Look at everything; return the exit code."""
     if (chromium := find_chromium()) is None:
-        raise services.MissingService("There is no Chromium: apt-get install chromium, or name one in CHROMIUM.")
+        raise servers.MissingService("There is no Chromium: apt-get install chromium, or name one in CHROMIUM.")
     axe_script()
     with ExitStack() as stack:
         is_new = stack.enter_context(database(given.database, keep=given.keep))
@@ -62,7 +62,7 @@ def tell(text: str) -> None:
 def database(name: str, *, keep: bool) -> Iterator[bool]:
     """Make a database, and name it in the environment; return whether it is new. It is dropped in the end."""
     psycopg = import_module("psycopg")
-    url = services.postgresql_url()
+    url = servers.postgresql_url()
     parts = urlsplit(url)
     os.environ["DATABASE_URL"] = parts._replace(path=f"/{name}").geturl()
     with closing(psycopg.connect(url, autocommit=True)) as connection:

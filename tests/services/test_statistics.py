@@ -21,8 +21,8 @@ from django_tasks_q.task_options import EXPIRES_AT
 from .. import tasks
 from ..conftest import StartWorker
 from ..rows import wait_for_effects, wait_until_done
-from . import cancel_tasks
-from .tasks import die_twice_and_fail_twice
+from ..worker import cancel_tasks
+from ..worker.tasks import die_twice_and_fail_twice
 
 NOW = datetime.now(UTC)
 

@@ -11,9 +11,9 @@ from django_tasks_q import cron, every
 from django_tasks_q.control import schedules
 from django_tasks_q.models import Job, Schedule, ScheduleRun
 
-from .. import scenes
-from .conftest import LogIn
-from .pages import address, after, offered, post_action, rows, text
+from ... import scenes
+from ..conftest import LogIn
+from ..pages import address, after, offered, post_action, rows, text
 
 pytestmark = pytest.mark.django_db
 

@@ -17,12 +17,12 @@ from django_tasks_q.control import schedules
 from django_tasks_q.exceptions import InvalidSchedule
 from django_tasks_q.models import Result, Schedule
 
-from .. import settings as test_settings
-from ..conftest import StartWorker
-from ..notifiers.seldom import SELDOM
-from ..waiting import wait_for
-from .conftest import LogIn
-from .pages import address, after, text
+from ... import settings as test_settings
+from ...conftest import StartWorker
+from ...notifiers.seldom import SELDOM
+from ...waiting import wait_for
+from ..conftest import LogIn
+from ..pages import address, after, text
 
 pytestmark = pytest.mark.django_db
 

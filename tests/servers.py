@@ -23,10 +23,8 @@ __all__ = [
     "database_settings",
     "is_required",
     "mysql_url",
-    "need_package",
     "postgresql_url",
     "redis_url",
-    "require",
     "start_postgresql",
 ]
 
@@ -48,26 +46,6 @@ class MissingService(Exception):
 def is_required() -> bool:
     """Return whether a missing server is a failure: it is where CI is set."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-
-
-def require(find: Callable[[], str]) -> str:
-    """Return what `find` finds. Skip the test where that is missing, or fail it under CI."""
-    try:
-        return find()
-    except MissingService as missing:
-        (_pytest().fail if is_required() else _pytest().skip)(str(missing))
-        raise
-
-
-def need_package(name: str) -> Any:
-    """Import and return a package of the extra [test]. Skip the test without it, or fail under CI."""
-    return import_module(name) if is_required() else _pytest().importorskip(name)
-
-
-def _pytest() -> Any:
-    # Not at the top: the settings of each worker that a test starts read this file, and it would take a fifth of the
-    # worker's start.
-    return import_module("pytest")
 
 
 # PostgreSQL

@@ -1,31 +1,22 @@
-"""The workers' rows."""
+"""Which workers are dead, and which only look like it."""
 
 import ast
 import os
 import subprocess
 import sys
-import threading
-import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from django_tasks_q.lifecycle import WorkerStatus
 from django_tasks_q.models import Worker
-from django_tasks_q.services.liveness import HIDDEN, Liveness, process_start
-from django_tasks_q.services.registry import Identity, Load, Registry
-from tests.services import is_required
+from django_tasks_q.services.liveness import HIDDEN, Liveness
+from django_tasks_q.services.registry import Registry
 
-LOAD = Load(running=1, finished=2, memory=3)
-# As exactly as a worker knows the database's clock.
-MOMENT = timedelta(seconds=1)
-
-
-def make_registry(broker: Any, concurrency: int = 2) -> Registry:
-    return Registry(broker, Identity("name", ["a"], ["b"], concurrency))
+from ..servers import is_required
+from .conftest import LOAD, make_registry, silence
 
 
 def liveness(registry: Registry) -> Liveness:
@@ -34,50 +25,6 @@ def liveness(registry: Registry) -> Liveness:
 
 def find_dead(registry: Registry) -> list[Worker]:
     return liveness(registry).find_dead(but=registry.worker_id)
-
-
-def silence(registry: Registry, seconds: float) -> None:
-    Worker.objects.filter(id=registry.worker_id).update(heartbeat_at=timezone.now() - timedelta(seconds=seconds))
-
-
-@pytest.fixture
-def registry(broker: Any) -> Registry:
-    registry = make_registry(broker)
-    registry.register()
-    return registry
-
-
-def test_a_worker_tells_who_and_where_it_is(broker: Any) -> None:
-    before = broker.dialect.now()
-    registry = make_registry(broker)
-    registry.register()
-    row = Worker.objects.get()
-    assert (row.id, row.pid, row.concurrency) == (registry.worker_id, os.getpid(), 2)
-    assert (row.queues, row.excluded_queues, row.status) == (["a"], ["b"], WorkerStatus.ONLINE)
-    assert before - MOMENT < row.heartbeat_at < broker.dialect.now() + MOMENT
-    assert row.process_start == process_start(os.getpid()) != ""
-
-
-def test_clock_of_the_host_may_be_set(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, host_time = registry.clock.ahead, time.time
-    monkeypatch.setattr(time, "time", lambda: host_time() + 3_600)
-    assert registry.clock.ahead == pytest.approx(before - 3_600, abs=5)
-
-
-def test_who_could_not_register_has_no_id(broker: Any) -> None:
-    refused = make_registry(broker, concurrency=-1)
-    with pytest.raises(DatabaseError), transaction.atomic():
-        refused.register()
-    assert refused.worker_id == ""
-
-
-def test_a_beat_tells_the_load(registry: Registry) -> None:
-    silence(registry, 5)
-    before = registry.broker.dialect.now()
-    assert registry.beat(LOAD, idle=True)
-    row = Worker.objects.get()
-    assert (row.running, row.finished, row.memory, row.idle) == (1, 2, 3, True)
-    assert before - MOMENT < row.heartbeat_at < registry.broker.dialect.now() + MOMENT
 
 
 def test_who_was_given_up_cannot_beat(broker: Any, registry: Registry) -> None:
@@ -93,24 +40,6 @@ def test_who_was_given_up_cannot_beat(broker: Any, registry: Registry) -> None:
     old = registry.worker_id
     assert registry.register() != old
     assert registry.beat(LOAD, idle=False)
-
-
-@pytest.mark.only_on("sqlite")
-@pytest.mark.usefixtures("transactional_db")
-def test_a_beat_that_had_to_wait_tells_the_time_after_it(registry: Registry) -> None:
-    def beat() -> None:
-        registry.beat(LOAD, idle=False)
-        connection.close()
-
-    thread = threading.Thread(target=beat)
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN EXCLUSIVE")
-        thread.start()
-        thread.join(1.0)
-        freed_at = timezone.now()
-        cursor.execute("ROLLBACK")
-    thread.join()
-    assert Worker.objects.get().heartbeat_at >= freed_at
 
 
 def test_who_looks_lives(registry: Registry) -> None:
@@ -174,18 +103,3 @@ def test_those_that_are_gone_are_forgotten_bit_by_bit(broker: Any, registry: Reg
     deleted = [liveness(registry).forget_old(timedelta(hours=1), limit=10) for _ in range(4)]
     assert deleted == [10, 10, 5, 0]
     assert [row.id for row in Worker.objects.all()] == [registry.worker_id]
-
-
-def test_a_slow_answer_does_not_set_the_clock_wrong(broker: Any, registry: Registry) -> None:
-    delays = [0.5]
-
-    def dawdle(execute: Any, *args: Any) -> Any:
-        answer = execute(*args)
-        if delays:
-            time.sleep(delays.pop())
-        return answer
-
-    before = registry.clock.ahead
-    with connection.execute_wrapper(dawdle):
-        registry.clock.compare()
-    assert abs(registry.clock.ahead - before) < 0.2
