@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_tasks_q.worker.pools.traffic import MEMORY, Traffic
+from django_tasks_q.worker.pools.backlog import MEMORY, Traffic
 from django_tasks_q.worker.wire.begun import BegunMark
 from django_tasks_q.worker.wire.tokens import TokenPipe
 
