@@ -21,7 +21,7 @@ from django_tasks_q.worker.wire.channels import FrameBuffer
 from django_tasks_q.worker.wire.frames import Limit, Run, encode_limit, encode_ready
 from django_tasks_q.worker.wire.tokens import TokenPipe
 
-from .jobs import make_job
+from ..jobs import make_job
 
 
 @pytest.fixture
