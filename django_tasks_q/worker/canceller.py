@@ -6,7 +6,6 @@ from ..notifiers import Notifier
 from ..services.base import Service
 from ..services.registry import Registry
 from .claiming.dispatcher import Dispatcher
-from .pools.children import Child
 from .recording.recorder import Recorder
 
 __all__ = ["Canceller"]
@@ -45,16 +44,6 @@ class Canceller(Service):
 
     def _cancel(self, job_ids: Set[str]) -> None:
         """Cancel jobs that this worker holds; for one that is already being cancelled nothing changes."""
-        for child in list(self.dispatcher.pool.children.values()):
-            if any(assigned.job.id in job_ids for assigned in child.assigned.values()):
-                self._stop(child, job_ids)
+        self.dispatcher.buffer.put_back(self.dispatcher.pool.cancel(job_ids))
         for job in self.dispatcher.buffer.take_these(job_ids):
             self.recorder.hold(job, released_outcome(job))
-
-    def _stop(self, child: Child, job_ids: Set[str]) -> None:
-        # First, so that the child cannot go on to another job, or begin this one.
-        self.dispatcher.take_back(child)
-        # Those before the last one have ended: their outcomes are on their way.
-        last = next(reversed(child.assigned.values()), None)
-        if last is not None and last.job.id in job_ids and not last.is_news:
-            self.dispatcher.pool.cancel(child, last.seq)

@@ -17,7 +17,6 @@ from ..services.registry import Registry
 from .claiming.dispatcher import Dispatcher
 from .claiming.polling import Polling
 from .claiming.queues import QueueSelector
-from .pools.children import newly_begun, seconds_until_begun
 from .recording.intake import Intake
 from .recording.recorder import Recorder
 
@@ -102,26 +101,22 @@ class Rounds:
     def write_begun(self) -> None:
         """Record which jobs have begun, and let those begin that wait for that."""
         pool = self.dispatcher.pool
-        begun = newly_begun(pool.children.values())
-        asked = list(self.intake.asked) if time.monotonic() >= self._ask_at else []
+        begun = pool.newly_begun()
+        asked = [event.job for event in self.intake.asked] if time.monotonic() >= self._ask_at else []
         worker_id = self.registry.worker_id
         if begun:
-            noted = self.broker.note_begun(worker_id, [assigned.job for assigned in begun])
-            for assigned in begun:
-                assigned.is_noted = assigned.job.id in noted
+            pool.note_begun(self.broker.note_begun(worker_id, begun))
         if asked:
             # Those not recorded, because another session has locked their row, keep waiting.
-            noted = self.broker.note_begun(worker_id, [event.job for event in asked], durable=True)
-            for event in asked:
-                if event.job.id in noted:
-                    self.intake.asked.remove(event)
-                    pool.let_begin(event.job, event.seq)
+            noted = self.broker.note_begun(worker_id, asked, durable=True)
+            pool.note_begun(noted)
+            self.intake.asked = [event for event in self.intake.asked if event.job.id not in noted]
             self._ask_at = time.monotonic() + ASK_AGAIN if self.intake.asked else 0.0
 
     def seconds_until_begun(self) -> float:
         """Return the seconds until write_begun() has something to do; infinity if nothing."""
         asked = self._ask_at - time.monotonic() if self.intake.asked else math.inf
-        return min(asked, seconds_until_begun(self.dispatcher.pool.children.values()))
+        return min(asked, self.dispatcher.pool.seconds_until_begun())
 
     def _record_and_claim(self, queues: list[str], demand: int) -> list[ClaimedJob]:
         recording = bool(self.recorder.held)

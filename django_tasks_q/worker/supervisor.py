@@ -77,7 +77,7 @@ class Supervisor:
             self.broker, self.registry, self.dispatcher, self.recorder, self.intake, self.selector, self.polling,
             self.notifier, self.agenda,
         )  # fmt: skip
-        self.rescuer = Rescuer(self.broker, self.registry, self.pool.news.has_room)
+        self.rescuer = Rescuer(self.broker, self.registry, self.pool.can_announce)
         self.chores = self._make_chores()
         self.pass_on = PassOn(self.registry, self.notifier, self.polling)
         self.draining = self._forced = False
@@ -127,7 +127,7 @@ class Supervisor:
         """Claim no more; give back jobs that have not begun; let the others finish."""
         self.draining = True
         self._last_work_at = time.monotonic()
-        self.pool.stopping = True
+        self.pool.drain()
         self.dispatcher.take_all_back()
         logger.info("Stopping: %s.", self.shutdown.describe(self.dispatcher.running))
         with self.database.guard():
@@ -137,7 +137,7 @@ class Supervisor:
     def _is_done(self) -> bool:
         if not self.recorder.is_empty or self.intake.has_news or not self.dispatcher.is_empty:
             return self.draining and self._gives_up()
-        told = not self.pool.has_news or time.monotonic() >= self.shutdown.deadline
+        told = not self.pool.is_announcing or time.monotonic() >= self.shutdown.deadline
         return told and (self.draining or (self.settings.burst and self._has_done_all()))
 
     def _has_done_all(self) -> bool:
@@ -158,7 +158,7 @@ class Supervisor:
         return now > self._last_work_at + LONGEST_PATIENCE
 
     def _stop(self) -> int:
-        self.pool.stopping = True
+        self.pool.drain()
         left = self.rounds.held()
         if left:
             why = "The database is unreachable" if self.database.seconds_until_retry else "Another session locks rows"
@@ -294,7 +294,7 @@ class Supervisor:
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
-        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.seconds_until_limit()]
+        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.seconds_until_due()]
         if self.draining:
             waits.append(self.shutdown.deadline - now if self.shutdown.deadline > now else LONGEST_WAIT)
         if self.database.seconds_until_retry:

@@ -52,6 +52,12 @@ def await_file(path: str, label: str) -> None:
     Path(f"{path}-{label}").touch()
 
 
+@task
+def wait(path: str, label: str) -> None:
+    """Wait for a file; see await_file()."""
+    await_file(path, label)
+
+
 @task(takes_context=True)
 def wait_at_first(context: Context, label: str, path: str) -> int:
     """Leave an effect; wait for a file in the first attempt."""

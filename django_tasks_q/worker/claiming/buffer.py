@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from itertools import islice
 
 from ...brokers.batches import size_of
 from ...brokers.values import ClaimedJob
-from ..pools.children import AHEAD
+from ..pools.backlog import Backlog
+from ..pools.base import AHEAD
 
 __all__ = ["AHEAD", "Buffer", "RunTimes"]
 
@@ -52,10 +53,8 @@ class Buffer:
     def __init__(self, times: RunTimes) -> None:
         self.times = times
         self._waiting: deque[_Waiting] = deque()
-        # How many there are of each task; tasks without any are left out.
-        self._tasks: Counter[str] = Counter()
-        # Bytes of payload of all of them; and a moving average of those of one.
-        self.size = 0
+        # Its bytes are those of payload; and a moving average of those of one job.
+        self.backlog = Backlog()
         self._typical = 0.0
 
     def __len__(self) -> int:
@@ -65,11 +64,11 @@ class Buffer:
         return (item[0] for item in self._waiting)
 
     def add(self, jobs: Sequence[ClaimedJob]) -> None:
-        before = self.size
+        before = self.backlog.size
         self._waiting.extend(self._enter(jobs))
         if jobs:
             # A larger payload raises the average at once, a smaller one lowers it slowly.
-            self._typical = max((self.size - before) / len(jobs), 0.8 * self._typical)
+            self._typical = max((self.backlog.size - before) / len(jobs), 0.8 * self._typical)
 
     def put_back(self, jobs: Sequence[ClaimedJob]) -> None:
         """Take back jobs that a child has not begun; they are older than those waiting here."""
@@ -78,8 +77,7 @@ class Buffer:
     def _enter(self, jobs: Sequence[ClaimedJob]) -> list[_Waiting]:
         now = time.monotonic()
         items = [(job, now, size_of(job)) for job in jobs]
-        self._tasks.update([job.task_path for job in jobs])
-        self.size += sum([size for _, _, size in items])
+        self.backlog.add([job.task_path for job in jobs], sum([size for _, _, size in items]))
         return items
 
     def take(self, seconds: float, most: int, size: int) -> list[ClaimedJob]:
@@ -138,17 +136,16 @@ class Buffer:
         return [item[0] for item in items]
 
     def _leave(self, items: Sequence[_Waiting]) -> None:
-        self.size -= sum([size for _, _, size in items])
-        self._tasks -= Counter([job.task_path for job, _, _ in items])
+        self.backlog.remove([job.task_path for job, _, _ in items], sum([size for _, _, size in items]))
 
     def demand(self, lacking: float, free: int) -> int:
         """Return how many jobs to claim.
 
         lacking: the seconds of work that the children could take. free: how many of them have no work.
         """
-        if self.size >= LARGEST_PAYLOAD:
+        if self.backlog.size >= LARGEST_PAYLOAD:
             return 0
-        lacking -= self.times.total(self._tasks)
+        lacking -= self.times.total(self.backlog.tasks)
         least = max(0, free - len(self))
         wanted = math.ceil(lacking / max(self.times.overall, 1e-5)) if lacking > 0 else 0
         most = min(LARGEST_CLAIM, max(1, int(LARGEST_PAYLOAD / max(self._typical, 1.0))))

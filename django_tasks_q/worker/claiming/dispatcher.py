@@ -1,24 +1,23 @@
-"""Hands claimed jobs to children."""
+"""Hands claimed jobs to the slots of a pool."""
 
 import math
 import time
 from collections.abc import Iterator
 
 from ...brokers.values import ClaimedJob
-from ..pools.children import AHEAD, Child
-from ..pools.prefork import PreforkPool
+from ..pools.base import AHEAD, Pool, Slot
 from .buffer import Buffer, RunTimes
 
 __all__ = ["Dispatcher"]
 
-# Bytes that a child may still have to read, besides the job that it runs.
+# Bytes that a slot may still have to read, besides the job that it runs.
 LARGEST_UNREAD = 262_144
 
 
 class Dispatcher:
-    """Gives each child about a tenth of a second of work; takes back jobs not yet begun if another child is free."""
+    """Gives each slot about a tenth of a second of work; takes back jobs not yet begun if another slot is free."""
 
-    def __init__(self, pool: PreforkPool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.times = RunTimes()
         self.buffer = Buffer(self.times)
@@ -37,59 +36,65 @@ class Dispatcher:
 
     @property
     def running(self) -> int:
-        """How many children have work."""
-        return sum(1 for child in self.pool.children.values() if child.assigned)
+        """How many slots have work."""
+        return sum([slot.backlog.count > 0 for slot in self.pool.slots])
 
     @property
     def must_look_soon(self) -> bool:
-        """Whether a job may have to be taken from a child that is busy for longer than expected."""
-        return bool(len(self.buffer)) or any(len(child.assigned) > 1 for child in self.pool.children.values())
+        """Whether a job may have to be taken from a slot that is busy for longer than expected."""
+        return bool(len(self.buffer)) or any(slot.backlog.count > 1 for slot in self.pool.slots)
 
     def demand(self) -> int:
         """Return how many jobs to claim."""
-        now, children = time.monotonic(), self.pool.available
-        free = sum(1 for child in children if not child.assigned)
-        # A child that is busy for longer than expected needs nothing: jobs claimed for it would only be kept from
+        now, slots = time.monotonic(), self._open_slots()
+        free = sum([not slot.backlog.count for slot in slots])
+        # A slot that is busy for longer than expected needs nothing: jobs claimed for it would only be kept from
         # other workers.
-        lacking = sum(max(0.0, AHEAD - self._ahead(child, now)) for child in children)
+        lacking = sum([max(0.0, AHEAD - self._ahead(slot, now)) for slot in slots])
         return self.buffer.demand(lacking, free)
 
     def hand_out(self) -> None:
-        """Make sure that no child is without work while there is some."""
-        now = time.monotonic()
-        for child in self.pool.available:
-            if len(child.assigned) > 1 and child.busy_for(now) > AHEAD:
-                self.take_back(child)
-        self._share_out(now)
-        free = any(not child.assigned for child in self.pool.available)
-        laden = max(self.pool.available, key=lambda child: len(child.assigned), default=None)
-        if free and laden is not None and len(laden.assigned) > 1:
+        """Make sure that no slot is without work while there is some."""
+        now, slots = time.monotonic(), self._open_slots()
+        for slot in slots:
+            if slot.backlog.count > 1 and slot.busy_for(now) > AHEAD:
+                self.take_back(slot)
+        self._share_out(slots, now)
+        laden = max(slots, key=lambda slot: slot.backlog.count, default=None)
+        if laden is not None and laden.backlog.count > 1 and not all(slot.backlog.count for slot in slots):
             self.take_back(laden)
-            self._share_out(now)
+            # One that has just been handed a displaced job takes no others.
+            self._share_out(self._open_slots(), now)
 
     def take_all_back(self) -> None:
-        """Leave the children only the jobs that they have begun."""
-        for child in self.pool.children.values():
-            self.take_back(child)
+        """Leave the slots only the jobs that they have begun."""
+        for slot in self.pool.slots:
+            self.take_back(slot)
 
-    def take_back(self, child: Child) -> None:
-        """Leave a child only the jobs that it has begun."""
-        self.buffer.put_back(self.pool.take_back(child))
+    def take_back(self, slot: Slot) -> None:
+        """Leave a slot only the jobs that it has begun."""
+        self.buffer.put_back(self.pool.take_back(slot))
 
-    def _share_out(self, now: float) -> None:
-        children = sorted(self.pool.available, key=lambda child: self._ahead(child, now))
-        for index, child in enumerate(children):
-            share = math.ceil(len(self.buffer) / (len(children) - index))
-            most = min(share, child.room(self.pool.max_tasks))
+    def _open_slots(self) -> list[Slot]:
+        return [slot for slot in self.pool.slots if slot.takes_jobs]
+
+    def _share_out(self, slots: list[Slot], now: float) -> None:
+        if not len(self.buffer):
+            return
+        slots = sorted(slots, key=lambda slot: self._ahead(slot, now))
+        for index, slot in enumerate(slots):
+            share = math.ceil(len(self.buffer) / (len(slots) - index))
+            most = min(share, slot.room())
             if most > 0:
-                self._give(child, most, AHEAD - self._ahead(child, now))
+                self._give(slot, most, AHEAD - self._ahead(slot, now))
 
-    def _give(self, child: Child, most: int, seconds: float) -> None:
-        if not child.assigned:
-            self.pool.assign(child, self.buffer.take(seconds, most, LARGEST_UNREAD))
-        elif seconds > 0 and not child.channel.has_output and not self.pool.traffic.is_wasteful():
-            self.pool.assign(child, self.buffer.take_ahead(seconds, most, LARGEST_UNREAD - child.unread))
+    def _give(self, slot: Slot, most: int, seconds: float) -> None:
+        if not slot.backlog.count:
+            self.pool.assign(slot, self.buffer.take(seconds, most, LARGEST_UNREAD))
+        elif seconds > 0 and not slot.is_congested:
+            self.pool.assign(slot, self.buffer.take_ahead(seconds, most, LARGEST_UNREAD - slot.unread))
 
-    def _ahead(self, child: Child, now: float) -> float:
-        """Return the seconds of work that a child has."""
-        return max(self.times.total(child.tasks), child.busy_for(now))
+    def _ahead(self, slot: Slot, now: float) -> float:
+        """Return the seconds of work that a slot has."""
+        tasks = slot.backlog.tasks
+        return max(self.times.total(tasks), slot.busy_for(now)) if tasks else 0.0

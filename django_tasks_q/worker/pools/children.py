@@ -1,9 +1,7 @@
 """The parent's view of its children."""
 
 import math
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 
 from ...brokers.values import ClaimedJob
@@ -12,19 +10,16 @@ from ..wire.begun import BegunMark
 from ..wire.channels import FrameBuffer
 from ..wire.frames import Limit, LogNote, ProgressNote
 from ..wire.tokens import TokenPipe
-from .base import Logged, Lost, Reported
+from .backlog import Backlog, Traffic
+from .base import AHEAD, Logged, Lost, Reported, Slot
 from .exits import TIMED_OUT, UNCANCELLED, Kill
 
-__all__ = ["AHEAD", "Assigned", "CancelledRun", "Child", "newly_begun", "seconds_until_begun"]
+__all__ = ["Assigned", "CancelledRun", "Child"]
 
-# Seconds of work for each child, enough to hide the time that the database takes for a round.
-AHEAD = 0.1
 # The most jobs that a child holds: their tokens fit into the smallest pipe.
 MOST_HELD = 500
 # Seconds: a job that has run for longer is known to have begun, and is lost with its worker.
 SHORT = 0.01
-# The most seconds between two looks at a job that is not known to have begun.
-LONGEST_LOOK = 1.0
 # The weight of the newest measurement of what a job costs.
 WEIGHT = 0.5
 
@@ -52,11 +47,6 @@ class Assigned:
     def is_news(self) -> bool:
         return self.news is not None
 
-    @property
-    def waits_for_leave(self) -> bool:
-        """Whether it certainly has not begun, because it may not yet."""
-        return self.has_asked and not self.is_noted
-
 
 @dataclass(frozen=True, slots=True)
 class CancelledRun:
@@ -67,24 +57,26 @@ class CancelledRun:
 
 
 @dataclass(slots=True)
-class Child:
-    """The parent's view of a child."""
+class Child(Slot):
+    """The parent's view of a child.
+
+    max_tasks: how many jobs it runs before it is replaced; None means no limit. traffic: of all children together.
+    """
 
     number: int
     channel: FrameBuffer
     tokens: TokenPipe
     # The numbers of the jobs that are to be cancelled.
     cancels: TokenPipe
+    max_tasks: int | None = None
+    traffic: Traffic = field(default_factory=Traffic)
     begun: BegunMark = field(default_factory=BegunMark.create)
     pid: int | None = None
     ready: bool = False
     # In the order in which the child takes them: the first one is running.
     assigned: dict[int, Assigned] = field(default_factory=dict)
-    # How many there are of each task.
-    tasks: Counter[str] = field(default_factory=Counter)
-    # Bytes of their frames; and of frames that it still has to read although their jobs were taken back, the last with
-    # this number.
-    size: int = 0
+    backlog: Backlog = field(default_factory=Backlog)
+    # Bytes of frames that it still has to read although their jobs were taken back, the last with this number.
     stale: int = 0
     stale_until: int = 0
     # Seconds that a job costs it beyond the run itself, as measured by the parent.
@@ -113,15 +105,26 @@ class Child:
         return running is not None and bool(running.job.displaced) and not running.is_news
 
     @property
-    def unread(self) -> int:
-        """The bytes that it still has to read, except those of the job that it runs."""
-        running = self.running
-        return self.size + self.stale - (running.size if running is not None else 0)
+    def is_congested(self) -> bool:
+        return self.channel.has_output or self.traffic.is_wasteful()
 
-    def room(self, max_tasks: int | None) -> int:
-        """Return how many more jobs it may get now. max_tasks: how many it runs before it is replaced."""
-        room = MOST_HELD - len(self.assigned)
-        return min(room, max_tasks - self.runs - len(self.assigned)) if max_tasks else room
+    @property
+    def unread(self) -> int:
+        running = self.running
+        return self.backlog.size + self.stale - (running.size if running is not None else 0)
+
+    def room(self) -> int:
+        room, held = MOST_HELD, self.backlog.count
+        if self.max_tasks:
+            room = min(room, self.max_tasks - self.runs)
+        return room - held
+
+    def retire_if_due(self) -> None:
+        """Take no more jobs after max_tasks; exit if that is so, and none is left."""
+        if self.max_tasks and self.runs + self.backlog.count >= self.max_tasks:
+            self.retiring = True
+        if self.retiring and not self.assigned:
+            self.tokens.stop()
 
     def flush(self) -> None:
         """Write as much as its socket and its pipes accept."""
@@ -129,25 +132,50 @@ class Child:
         self.tokens.flush()
         self.cancels.flush()
 
-    def add(self, assigned: Assigned) -> None:
-        self.assigned[assigned.seq] = assigned
-        self.size += assigned.size
-        self.tasks[assigned.job.task_path] += 1
+    def descriptors(self) -> Iterator[tuple[int, bool]]:
+        """Yield the descriptors to wait for, and whether for writing too."""
+        if not self.channel.is_at_end:
+            yield self.channel.channel.fileno(), self.channel.has_output
+        for pipe in (self.tokens, self.cancels):
+            if pipe.has_output and pipe.writer is not None:
+                yield pipe.writer, True
+
+    def add(self, handed: Sequence[Assigned]) -> None:
+        """Hold these jobs too."""
+        size = 0
+        for assigned in handed:
+            self.assigned[assigned.seq] = assigned
+            size += assigned.size
+        self.backlog.add([assigned.job.task_path for assigned in handed], size)
 
     def remove(self, seq: int) -> Assigned:
+        """Hold this job no longer, and return it."""
         assigned = self.assigned.pop(seq)
-        self.size -= assigned.size
-        path = assigned.job.task_path
-        self.tasks[path] -= 1
-        if not self.tasks[path]:
-            del self.tasks[path]
+        self.backlog.remove((assigned.job.task_path,), assigned.size)
         return assigned
+
+    def holds_any(self, job_ids: Set[str]) -> bool:
+        """Return whether it holds one of these jobs."""
+        return any(assigned.job.id in job_ids for assigned in self.assigned.values())
+
+    def cancel(self, job_ids: Set[str], kill_at: float) -> bool:
+        """Tell it to interrupt what it has begun, if that is one of these jobs; return whether it was told.
+
+        kill_at: when to kill it if the job has not ended, in monotonic seconds.
+        """
+        # Those before the last one have ended: their outcomes are on their way.
+        last = next(reversed(self.assigned.values()), None)
+        if last is None or last.job.id not in job_ids or last.is_news or self.cancelled is not None:
+            return False
+        self.cancelled = CancelledRun(last.seq, kill_at)
+        # The child reads from the pipe which job is meant, however late the signal comes.
+        self.cancels.put([last.seq])
+        return True
 
     def forget(self) -> None:
         """Forget what the child has."""
         self.assigned.clear()
-        self.tasks.clear()
-        self.size = 0
+        self.backlog.clear()
         self.limit = self.cancelled = None
 
     def take_back(self) -> tuple[list[Assigned], int]:
@@ -164,6 +192,11 @@ class Child:
             self.stale += wasted
             self.stale_until = max(numbers)
         return taken, wasted
+
+    def take_waiting(self) -> list[ClaimedJob]:
+        """Return the jobs that it certainly has not begun, because it may not yet."""
+        waiting = [assigned.seq for assigned in self.assigned.values() if assigned.has_asked and not assigned.is_noted]
+        return [self.remove(seq).job for seq in waiting]
 
     def measure(self, now: float) -> None:
         """Learn from the runs read what a job costs beyond its run: tracebacks, receivers, sending.
@@ -200,7 +233,6 @@ class Child:
         return self.remove(seq)
 
     def busy_for(self, now: float) -> float:
-        """Return how many seconds the running job has had the child, 0 if there is none."""
         running = self.running
         if running is None:
             return 0.0
@@ -238,30 +270,3 @@ class Child:
         self.cancels.close()
         self.begun.close()
         self.channel.channel.close()
-
-
-def newly_begun(children: Iterable[Child]) -> list[Assigned]:
-    """Return the jobs that have run for a while without a recorded start."""
-    now = time.monotonic()
-    found = []
-    for child, running in _unnoted(children):
-        seconds = child.busy_for(now)
-        if seconds > running.look_after:
-            # Less and less often: it may be about to begin for long, or its row may be locked.
-            running.look_after = seconds + min(seconds, LONGEST_LOOK)
-            found += [running] if child.begun.number == running.seq else []
-    return found
-
-
-def seconds_until_begun(children: Iterable[Child]) -> float:
-    """Return the seconds until newly_begun() may find more; infinity if nothing runs."""
-    now = time.monotonic()
-    waits = (running.look_after - child.busy_for(now) for child, running in _unnoted(children))
-    return min(waits, default=math.inf)
-
-
-def _unnoted(children: Iterable[Child]) -> Iterator[tuple[Child, Assigned]]:
-    for child in children:
-        running = child.running
-        if running is not None and not (running.is_noted or running.is_news or running.job.displaced):
-            yield child, running

@@ -1,36 +1,28 @@
 """Children in separate processes, each running one job at a time."""
 
-import logging
 import math
 import signal
 import time
-from collections.abc import Iterable, Iterator
-from socket import AF_UNIX, SOCK_STREAM, socketpair
+from collections.abc import Collection, Iterable, Iterator, Set
 
 from ...brokers.values import ClaimedJob
 from ...services.registry import Registry
 from ...signals import child_exited, child_started
-from ..child.processes import kill_group
-from ..wire.channels import FrameBuffer
-from ..wire.frames import Begin, Limit, LogNote, ProgressNote, Ready, Run, encode_job
-from ..wire.tokens import CANCEL_SIGNAL, TokenPipe
-from .base import Announced, Asked, Finished, PoolEvent, Returned
-from .catalog import TaskCatalog
-from .children import Assigned, CancelledRun, Child
+from ..wire.frames import Begin, Frame, Limit, LogNote, ProgressNote, Ready, Run
+from ..wire.tokens import CANCEL_SIGNAL
+from .base import Announced, Asked, Finished, Pool, PoolEvent, Returned, Slot
+from .children import Child
 from .exits import GARBLED, STOPPED, Kill, describe_exit
-from .fork_server import ForkServer
+from .handover import Handover
+from .launcher import Launcher
 from .limits import find_excesses, seconds_until_limit
 from .memory import MemoryLimit, resident_bytes
-from .news import News, NewsItem
-from .respawn import RespawnDelay
-from .traffic import Traffic
+from .starts import newly_begun, note_begun, seconds_until_begun
 
 __all__ = ["PreforkPool"]
 
-logger = logging.getLogger("django_tasks_q.worker")
 
-
-class PreforkPool:
+class PreforkPool(Pool):
     """Keeps as many children alive as the worker's concurrency says, and knows what each of them runs.
 
     max_tasks: replace a child after this many jobs. max_memory: replace it above this many bytes, between jobs if
@@ -52,155 +44,130 @@ class PreforkPool:
         self.memory_limit = MemoryLimit(max_memory)
         self.cancel_grace = cancel_grace
         self.children: dict[int, Child] = {}
-        self.stopping = False
-        self.news = News()
-        self.catalog = TaskCatalog()
-        self._server: ForkServer | None = None
-        self._numbers = 0
-        self._sequence = 0
-        self.traffic = Traffic()
-        self.respawn = RespawnDelay()
+        self.draining = False
+        self.launcher = Launcher(registry.broker.alias)
+        self.catalog = self.launcher.catalog
+        self.handover = Handover(registry)
 
     # life
 
     def start(self) -> None:
-        """Start the fork server and the children; the process must have no open connection and one thread."""
-        self._server = ForkServer.start(self.registry.broker.alias)
-        self.replenish()
-
-    def replenish(self) -> None:
-        """Replace the children that are gone or retired; at the end, only as many as the announcements need."""
-        wanted = min(1, len(self.news)) if self.stopping else self.concurrency
-        if self._server is None or self.respawn.seconds:
-            return
-        # A retiring child keeps its place as long as it runs something, or more jobs would run at a time.
-        places = sum(not child.retiring or bool(child.assigned) for child in self.children.values())
-        for _ in range(wanted - places):
-            self._spawn(self._server)
+        self.launcher.start()
+        self._replenish()
 
     @property
     def needs_start(self) -> bool:
-        """Whether the fork server is gone, and may be restarted."""
-        return self._server is None and not self.respawn.seconds
+        return self.launcher.needs_start
+
+    def resize(self, size: int) -> list[ClaimedJob]:
+        self.concurrency = size
+        staying = [child for child in self.children.values() if not child.retiring]
+        # Those that run nothing go first, and of these the ones that are not even ready.
+        staying.sort(key=lambda child: (bool(child.assigned), child.ready))
+        left = [job for child in staying[: max(0, len(staying) - size)] for job in self._retire(child)]
+        self._replenish()
+        return left
+
+    def drain(self) -> None:
+        self.draining = True
 
     def close(self) -> None:
-        """Kill what is left."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        self.launcher.close()
         for child in self.children.values():
             child.hang_up()
 
-    def _spawn(self, server: ForkServer) -> None:
-        self._numbers += 1
-        ours, theirs = socketpair(AF_UNIX, SOCK_STREAM)
-        child = Child(self._numbers, FrameBuffer(ours), TokenPipe.create(), TokenPipe.create())
-        self.children[self._numbers] = child
-        server.spawn(self._numbers, theirs, child.tokens.reader, child.cancels.reader, child.begun.descriptor)
+    def _replenish(self) -> None:
+        """Replace the children that are gone or retired; at the end, only as many as the announcements need."""
+        wanted = min(1, len(self.handover.announcements)) if self.draining else self.concurrency
+        # A retiring child keeps its place as long as it runs something, or more jobs would run at a time.
+        places = sum([not child.retiring or bool(child.assigned) for child in self.children.values()])
+        for child in self.launcher.spawn(wanted - places, self.max_tasks, self.handover.traffic):
+            self.children[child.number] = child
 
-    # work
+    def _retire(self, child: Child) -> list[ClaimedJob]:
+        """Have a child exit after the job that it has begun; return the others."""
+        child.retiring = True
+        left = self.take_back(child)
+        child.retire_if_due()
+        return left
+
+    # jobs
 
     @property
-    def available(self) -> list[Child]:
-        """The children that take jobs."""
-        return [child for child in self.children.values() if child.takes_jobs]
+    def slots(self) -> Collection[Slot]:
+        return self.children.values()
 
     def jobs(self) -> Iterator[ClaimedJob]:
-        """Yield all jobs that the children hold."""
         for child in self.children.values():
             yield from (assigned.job for assigned in child.assigned.values() if not assigned.is_news)
 
-    def assign(self, child: Child, jobs: Iterable[ClaimedJob]) -> None:
-        """Hand jobs to a child, to run in this order."""
-        self._send(child, [(job, None) for job in jobs])
+    def assign(self, slot: Slot, jobs: Iterable[ClaimedJob]) -> None:
+        self.handover.assign(self.children[slot.number], jobs)
 
-    def _send(self, child: Child, items: Iterable[NewsItem]) -> None:
-        now, before = time.monotonic(), self._sequence
-        worker_id, clock = self.registry.worker_id, self.registry.clock.ahead
-        for seq, (job, news) in enumerate(items, before + 1):
-            frame = encode_job(seq, job, worker_id, clock, news)
-            size = len(frame)
-            child.add(Assigned(seq, job, now, news, size))
-            child.channel.add(frame, seq)
-            self.traffic.sent += size
-            self._sequence = seq
-        child.channel.flush()
-        child.tokens.put(range(before + 1, self._sequence + 1))
+    def take_back(self, slot: Slot) -> list[ClaimedJob]:
+        return self.handover.take_back(self.children[slot.number])
+
+    def cancel(self, job_ids: Set[str]) -> list[ClaimedJob]:
+        left, kill_at = [], time.monotonic() + self.cancel_grace
+        for child in self.children.values():
+            if child.holds_any(job_ids):
+                # First, so that the child cannot go on to another job, or begin this one.
+                left += self.take_back(child)
+                if child.cancel(job_ids, kill_at):
+                    self.launcher.signal(child, CANCEL_SIGNAL)
+        return left
+
+    def newly_begun(self) -> list[ClaimedJob]:
+        return newly_begun(self.children.values())
+
+    def seconds_until_begun(self) -> float:
+        return seconds_until_begun(self.children.values())
+
+    def note_begun(self, job_ids: Set[str]) -> None:
+        note_begun(self.children.values(), job_ids)
+
+    # announcements
 
     def announce(self, job: ClaimedJob, error: str) -> None:
-        """Have a child send task_finished for a job that FAILED because its process died."""
-        self.news.add(job, error)
-        self._tell_news()
+        self.handover.announcements.add(job, error)
+        self.handover.announce(self.children.values())
+
+    def can_announce(self) -> bool:
+        return self.handover.announcements.has_room()
 
     @property
-    def has_news(self) -> bool:
-        """Whether something is still to be announced, and can be."""
-        return bool(len(self.news)) and self._server is not None
-
-    def _tell_news(self) -> None:
-        if len(self.news):
-            self.news.tell([child for child in self.available if not child.assigned], self._send)
-
-    def take_back(self, child: Child) -> list[ClaimedJob]:
-        """Return the jobs that a child has not begun; it will not begin them."""
-        taken, wasted = child.take_back()
-        self.traffic.wasted += wasted
-        for assigned in taken:
-            if assigned.news is not None:
-                self.news.add(assigned.job, assigned.news)
-        return [assigned.job for assigned in taken if not assigned.is_news]
-
-    def let_begin(self, job: ClaimedJob, seq: int) -> None:
-        """Let a job begin that its child is waiting to begin, unless that is gone."""
-        for child in self.children.values():
-            if (assigned := child.assigned.get(seq)) is not None and assigned.job.id == job.id:
-                assigned.is_noted = True
-                child.tokens.put([seq])
-
-    def cancel(self, child: Child, seq: int) -> None:
-        """Have SoftCancel raised in a job that a child has begun; if it does not end in time, kill the child."""
-        if child.cancelled is None:
-            child.cancelled = CancelledRun(seq, time.monotonic() + self.cancel_grace)
-            # The child reads from the pipe which job is meant, however late the signal comes.
-            child.cancels.put([seq])
-            self._signal(child, CANCEL_SIGNAL)
+    def is_announcing(self) -> bool:
+        return bool(len(self.handover.announcements)) and self.launcher.server is not None
 
     # events
 
     def descriptors(self) -> Iterator[tuple[int, bool]]:
-        """Yield the descriptors to wait for, and whether for writing too."""
-        if self._server is not None:
-            yield self._server.channel.fileno(), self._server.has_output
+        yield from self.launcher.descriptors()
         for child in self.children.values():
-            if not child.channel.is_at_end:
-                yield child.channel.channel.fileno(), child.channel.has_output
-            for pipe in (child.tokens, child.cancels):
-                if pipe.has_output and pipe.writer is not None:
-                    yield pipe.writer, True
+            yield from child.descriptors()
 
     def collect(self) -> list[PoolEvent]:
-        """Return what has happened since the last call."""
         events: list[PoolEvent] = []
         for child in list(self.children.values()):
             child.flush()
             events += self._read(child)
-            self._retire_if_due(child)
-        events += self._hear_server()
-        if self._server is not None and (paths := self.catalog.questions()):
-            self._server.describe(paths)
-        self.replenish()
-        self._tell_news()
+            child.retire_if_due()
+        events += self._hear_launcher()
+        self._replenish()
+        self.handover.announce(self.children.values())
         return events
 
     def read(self) -> Iterator[PoolEvent]:
-        """Yield what children with jobs have sent; only collect() returns the other events."""
         for child in list(self.children.values()):
             if child.assigned:
                 yield from self._read(child)
 
     def read_ahead(self) -> int:
-        """Read what the children have sent; return how much that is. It takes effect with the next collect()."""
         return sum(child.channel.read_ahead(child.assigned) for child in self.children.values() if child.assigned)
+
+    @property
+    def has_events(self) -> bool:
+        return any(child.channel.has_frames for child in self.children.values())
 
     def _read(self, child: Child) -> Iterator[PoolEvent]:
         now = time.monotonic()
@@ -209,41 +176,42 @@ class PreforkPool:
             child.measure(now)
         for frame in child.channel.receive(child.assigned):
             if isinstance(frame, Run):
+                # Nearly all frames are of this kind.
                 child.last_event_at = now
                 assigned = child.end(frame.seq)
                 seconds = frame.finished_at - frame.started_at + child.overhead
                 yield Announced(assigned.job) if assigned.is_news else Finished(assigned.job, frame, seconds)
                 if self.memory_limit.limit is not None:
                     yield from self._retire_if_large(child)
-            elif isinstance(frame, ProgressNote | LogNote):
-                yield from child.heard(frame)
-            elif isinstance(frame, Begin):
-                child.assigned[frame.seq].has_asked = True
-                yield Asked(child.assigned[frame.seq].job, frame.seq)
-            elif isinstance(frame, Limit):
-                child.last_event_at = now
-                child.limit = frame
-            elif isinstance(frame, Ready):
-                child.last_event_at = now
-                child.ready = True
-                self.respawn.note_ready()
+            else:
+                yield from self._heed(child, frame, now)
         if child.channel.is_garbled and child.killed_for is None:
             self._kill(child, GARBLED)
 
-    def _hear_server(self) -> list[PoolEvent]:
-        if self._server is None:
-            return []
+    def _heed(self, child: Child, frame: Frame, now: float) -> Iterator[PoolEvent]:
+        """Yield what a child reports while it runs a job, or before that."""
+        if isinstance(frame, ProgressNote | LogNote):
+            yield from child.heard(frame)
+        elif isinstance(frame, Begin):
+            child.assigned[frame.seq].has_asked = True
+            yield Asked(child.assigned[frame.seq].job)
+        elif isinstance(frame, Limit):
+            child.last_event_at = now
+            child.limit = frame
+        elif isinstance(frame, Ready):
+            child.last_event_at = now
+            child.ready = True
+            self.launcher.respawn.note_ready()
+
+    def _hear_launcher(self) -> list[PoolEvent]:
         events: list[PoolEvent] = []
         try:
-            self._server.flush()
-            messages = self._server.receive()
+            messages = self.launcher.receive()
         except EOFError:
-            return self._lose_server(self._server)
+            return self._lose_all()
         for message in messages:
             if "spawned" in message:
                 self._note_spawned(message["spawned"], message["pid"])
-            elif "exited" not in message:
-                self.catalog.hear(message)
             else:
                 events += self._bury(message["exited"], message["status"])
         return events
@@ -252,22 +220,17 @@ class PreforkPool:
         child = self.children[number]
         child.pid = pid
         if child.killed_for is not None:
-            self._signal(child, signal.SIGKILL)
+            self.launcher.signal(child, signal.SIGKILL)
         elif child.cancelled is not None:
-            self._signal(child, CANCEL_SIGNAL)
+            self.launcher.signal(child, CANCEL_SIGNAL)
         child_started.send_robust(sender=self.registry.sender, worker_id=self.registry.worker_id, pid=pid)
 
-    def _lose_server(self, server: ForkServer) -> list[PoolEvent]:
+    def _lose_all(self) -> list[PoolEvent]:
         """Without the fork server the children die too; outcomes that they have handed back count."""
-        logger.error("The fork server has died; it is restarted.")
-        self._server = None
-        server.bury()
-        if not any(child.ready for child in self.children.values()):
-            self.respawn.note_early_death()
+        children = list(self.children.values())
+        self.launcher.lose_server(children)
         events: list[PoolEvent] = []
-        for child in list(self.children.values()):
-            if child.pid is not None:
-                kill_group(child.pid, signal.SIGKILL)
+        for child in children:
             events += self._remove(child, f"process {child.pid} died with the fork server, which was killed")
         return events
 
@@ -278,7 +241,7 @@ class PreforkPool:
         planned = child.retiring and (status == 0 or child.killed_for is STOPPED)
         cause = describe_exit(status) if child.killed_for is None else child.killed_for.text
         if not planned and not child.ready:
-            self.respawn.note_early_death()
+            self.launcher.respawn.note_early_death()
         child_exited.send_robust(
             sender=self.registry.sender, worker_id=self.registry.worker_id, pid=pid, cause=None if planned else cause
         )
@@ -287,12 +250,9 @@ class PreforkPool:
     def _remove(self, child: Child, cause: str) -> list[PoolEvent]:
         """Remove a dead child: what it finished, what it was running, what it never began."""
         events: list[PoolEvent] = list(self._read(child))
-        unstarted = self.take_back(child)
-        if unstarted:
-            events.append(Returned(tuple(unstarted)))
-        seconds = child.busy_for(time.monotonic())
-        if waiting := [assigned for assigned in child.assigned.values() if assigned.waits_for_leave]:
-            events.append(Returned(tuple(child.remove(assigned.seq).job for assigned in waiting)))
+        unstarted, seconds = self.take_back(child), child.busy_for(time.monotonic())
+        if left := [*child.take_waiting(), *unstarted]:
+            events.append(Returned(tuple(left)))
         lost = [assigned for assigned in child.assigned.values() if not assigned.is_news]
         events += [child.end_of(assigned, cause, seconds) for assigned in lost]
         child.hang_up()
@@ -302,36 +262,26 @@ class PreforkPool:
 
     # limits
 
-    def seconds_until_limit(self) -> float:
-        """Return the seconds until the next check of the limits is due."""
-        return min(seconds_until_limit(self.children.values(), self.memory_limit), self.respawn.seconds or math.inf)
+    def seconds_until_due(self) -> float:
+        limit = seconds_until_limit(self.children.values(), self.memory_limit)
+        return min(limit, self.launcher.respawn.seconds or math.inf)
 
     def enforce_limits(self) -> None:
-        """Kill the children that are over a limit, after a collect(): jobs that have ended in time are not killed."""
         for child, reason in find_excesses(self.children.values(), self.memory_limit):
             self._kill(child, reason)
 
     def _retire_if_large(self, child: Child) -> Iterator[Returned]:
         """Between jobs: retire a child that has grown too large, with only the job that it has begun."""
-        if child.pid is not None and self.memory_limit.is_reached(child.pid) and not child.retiring:
-            child.retiring = True
-            if jobs := self.take_back(child):
-                yield Returned(tuple(jobs))
-
-    def _retire_if_due(self, child: Child) -> None:
-        if self.max_tasks and child.runs + len(child.assigned) >= self.max_tasks and not child.retiring:
-            child.retiring = True
-        if child.retiring and not child.assigned:
-            child.tokens.stop()
+        is_due = child.pid is not None and self.memory_limit.is_reached(child.pid) and not child.retiring
+        if is_due and (left := self._retire(child)):
+            yield Returned(tuple(left))
 
     def kill_running(self) -> None:
-        """Stop every child now; their running jobs come back as STOPPED."""
         for child in self.children.values():
             if child.killed_for is None:
                 self._kill(child, STOPPED)
 
     def abandon_running(self) -> None:
-        """Kill every child; their running jobs do not come back, as they may have been claimed again."""
         self.kill_running()
         for child in self.children.values():
             child.forget()
@@ -339,12 +289,7 @@ class PreforkPool:
     def _kill(self, child: Child, reason: Kill) -> None:
         child.killed_for = reason
         child.retiring = True
-        self._signal(child, signal.SIGKILL)
-
-    def _signal(self, child: Child, number: int) -> None:
-        if child.pid is not None and self._server is not None:
-            self._server.kill(child.pid, number)
+        self.launcher.signal(child, signal.SIGKILL)
 
     def memory(self) -> int:
-        """Return the resident bytes of all children."""
         return sum(resident_bytes(child.pid) for child in self.children.values() if child.pid is not None)

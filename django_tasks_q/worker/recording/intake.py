@@ -37,7 +37,7 @@ class Intake:
     def serve(self) -> None:
         """While the database works: hand out claimed jobs, and read what the children send."""
         pool = self.dispatcher.pool
-        if not pool.stopping and not self.recorder.is_full:
+        if not pool.draining and not self.recorder.is_full:
             self.dispatcher.hand_out()
         self._take(pool.read())
 
@@ -53,11 +53,7 @@ class Intake:
     @property
     def has_news(self) -> bool:
         """Whether collect() has something to do."""
-        return (
-            self._ended
-            or bool(self._unsaid)
-            or any(child.channel.has_frames for child in self.dispatcher.pool.children.values())
-        )
+        return self._ended or bool(self._unsaid) or self.dispatcher.pool.has_events
 
     @property
     def has_much(self) -> bool:

@@ -110,7 +110,7 @@ def test_a_child_that_is_busy_gets_nothing_that_is_too_large(times: RunTimes, bu
     assert buffer.take_ahead(0.1, 10, 4_000) == []
     # One that has nothing else to do gets it, and what is small enough behind it.
     assert buffer.take(0.1, 10, 4_000) == [large, small]
-    assert (len(buffer), buffer.size) == (0, 0)
+    assert (len(buffer), buffer.backlog.size) == (0, 0)
 
 
 def test_what_was_displaced_comes_alone(times: RunTimes, buffer: Buffer) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from django_tasks_q.worker.pools.traffic import MEMORY, Traffic
 from django_tasks_q.worker.wire.begun import BegunMark
 from django_tasks_q.worker.wire.tokens import TokenPipe
 
@@ -52,12 +51,3 @@ def test_a_mark_is_seen_by_all_that_share_it() -> None:
     other.set(2**63)
     assert mark.number == 2**63
     mark.close()
-
-
-def test_traffic_is_wasteful_if_much_is_sent_for_nothing() -> None:
-    traffic = Traffic(sent=1_000, wasted=1_000)
-    assert not traffic.is_wasteful()
-    traffic = Traffic(sent=20_000_000, wasted=6_000_000)
-    assert traffic.is_wasteful()
-    traffic.sent += 20 * MEMORY
-    assert not traffic.is_wasteful()

@@ -21,7 +21,7 @@ from django_tasks_q.worker.wire.channels import FrameBuffer
 from django_tasks_q.worker.wire.frames import Limit, Run, encode_limit, encode_ready
 from django_tasks_q.worker.wire.tokens import TokenPipe
 
-from .jobs import make_job
+from ..jobs import make_job
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_what_has_ended_in_time_is_not_killed_although_that_is_read_later(
     run = Run(1, 10.0, 10.5, Ending.SUCCESS)
     ends[1].sendall(run.encode())
 
-    assert pool.seconds_until_limit() <= 0
+    assert pool.seconds_until_due() <= 0
     (ended,) = pool.collect()
     assert isinstance(ended, Finished)
     assert (ended.job, ended.run) == (first, run)
@@ -68,7 +68,7 @@ def test_what_has_ended_in_time_is_not_killed_although_that_is_read_later(
 
 
 def test_what_is_over_its_limit_is_killed_for_it(pool: PreforkPool, child: Child) -> None:
-    child.add(Assigned(1, make_job(), 0.0))
+    child.add([Assigned(1, make_job(), 0.0)])
     now = time.monotonic()
     child.limit = Limit(1, now + 100.0, 1.0, retry=False, retry_in=0.0)
     child.cancelled = CancelledRun(1, now - 1.0)
@@ -78,7 +78,7 @@ def test_what_is_over_its_limit_is_killed_for_it(pool: PreforkPool, child: Child
     pool.enforce_limits()
     assert (child.killed_for, child.exceeded) == (TIMED_OUT, child.limit)
     assert child.busy_for(now) == 5.0
-    assert pool.seconds_until_limit() > 0
+    assert pool.seconds_until_due() > 0
 
 
 @pytest.mark.parametrize("kill", [None, TIMED_OUT, UNCANCELLED, GARBLED, STOPPED, too_large("1 GB")])
