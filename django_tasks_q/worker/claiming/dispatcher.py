@@ -56,6 +56,8 @@ class Dispatcher:
 
     def hand_out(self) -> None:
         """Make sure that no child is without work while there is some."""
+        if not self.must_look_soon:
+            return
         now = time.monotonic()
         for child in self.pool.available:
             if len(child.assigned) > 1 and child.busy_for(now) > AHEAD:
