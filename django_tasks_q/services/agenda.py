@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+from .base import soonest
 from .promoter import Promoter
 from .scheduler import Scheduler
 
@@ -15,12 +16,14 @@ class Agenda:
         # Schedules first: the job of one may be due at once.
         self.parts: Sequence[Promoter | Scheduler] = [scheduler, promoter] if scheduler is not None else [promoter]
 
+    @property
+    def due_at(self) -> float:
+        """When something is due, in monotonic seconds; infinity if nothing is."""
+        return soonest(self.parts)
+
     def is_due(self, longest: float) -> bool:
         """Return whether it is time to look: something is due, or the last look was `longest` seconds ago."""
         return any(part.is_due(longest) for part in self.parts)
-
-    def seconds_until_due(self) -> float:
-        return min(part.seconds_until_due() for part in self.parts)
 
     @property
     def is_waiting(self) -> bool:

@@ -1,7 +1,25 @@
+import math
 import random
 import time
+from collections.abc import Iterable
+from typing import Protocol
 
-__all__ = ["Periodic", "Service"]
+__all__ = ["Due", "Periodic", "Service", "soonest"]
+
+
+class Due(Protocol):
+    """Something that has to be done at a certain time.
+
+    due_at: when, in monotonic seconds; infinity if there is nothing to do.
+    """
+
+    @property
+    def due_at(self) -> float: ...
+
+
+def soonest(parts: Iterable[Due]) -> float:
+    """Return when the first of these is due, in monotonic seconds; infinity if none is."""
+    return min([part.due_at for part in parts], default=math.inf)
 
 
 class Periodic:

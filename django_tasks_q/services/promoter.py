@@ -17,21 +17,18 @@ class Promoter:
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self._due_at = math.inf  # monotonic seconds
+        self.due_at = math.inf  # monotonic seconds
         self._looked_at = -math.inf
         self._batch = BATCH
 
     def is_due(self, longest: float) -> bool:
         """Return whether it is time to look: a job is due, or the last look was `longest` seconds ago."""
         now = time.monotonic()
-        return now >= self._due_at or now >= self._looked_at + longest
-
-    def seconds_until_due(self) -> float:
-        return self._due_at - time.monotonic()
+        return now >= self.due_at or now >= self._looked_at + longest
 
     def expect(self, seconds: float) -> None:
         """Note a job that is due after this many seconds."""
-        self._due_at = min(self._due_at, time.monotonic() + seconds)
+        self.due_at = min(self.due_at, time.monotonic() + seconds)
 
     def look(self) -> bool:
         """Promote one batch of due jobs, and find out when the next one is due; return whether any was promoted."""
@@ -41,7 +38,7 @@ class Promoter:
             wanted, promoted = self._batch, self._promote()
             # If there may be more, they are left for the next turn: outcomes, claims and heartbeats come in between.
             due = 0.0 if promoted == wanted else self._next_due(promoted)
-        self._due_at = math.inf if due is None else time.monotonic() + due
+        self.due_at = math.inf if due is None else time.monotonic() + due
         if promoted:
             # Including jobs that were ready before: a sleeping worker does not serve their queue, or has just looked.
             notify(self.broker.alias, self.broker.using, dict.fromkeys(self.broker.ready_queues(), BATCH))

@@ -49,7 +49,7 @@ class Registry:
         # The sender of all events about this worker: the class of its backend.
         self.sender = type(task_backends[broker.alias])
         self.worker_id = ""
-        self.idle = self.draining = False
+        self.idle = False
         self.bed = Bed(broker, list(identity.queues), list(identity.excluded_queues), identity.concurrency)
         self.clock = DatabaseClock(broker)
 
@@ -111,7 +111,6 @@ class Registry:
             self.bed.leave()
 
     def mark_draining(self) -> None:
-        self.draining = True
         self.mark_busy()
         self._update("status = %s, idle = %s", [WorkerStatus.DRAINING, False])
 

@@ -1,7 +1,6 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,23 +47,15 @@ class Rescuer(Service):
     A worker is marked LOST first: from then on it cannot claim. Then its jobs are rescued, one batch in each turn. A
     loss is charged to jobs that are known to have begun; the others were merely held. If the rescuer dies halfway,
     others find what is left: jobs without a worker.
-
-    has_room: returns whether more jobs can be rescued now.
     """
 
     interval = 2.0
 
-    def __init__(
-        self,
-        broker: Broker,
-        registry: Registry,
-        has_room: Callable[[], bool] = lambda: True,
-    ) -> None:
+    def __init__(self, broker: Broker, registry: Registry) -> None:
         super().__init__()
         self.broker = broker
         self.registry = registry
         self.liveness = Liveness(broker, registry.clock)
-        self.has_room = has_room
         self._rescued: list[Rescued] = []
         self._sweep_at = 0.0
         self._gone: deque[Gone] = deque()
@@ -76,7 +67,7 @@ class Rescuer(Service):
         self._sweep_at = self.due_at = 0.0
 
     def put_off(self, seconds: float) -> None:
-        """Presume no worker dead for this long: they have just been cut off, and may still be reconnecting."""
+        """Rescue nothing for this long: others may still be reconnecting, or there is no room for what is rescued."""
         self.due_at = max(self.due_at, time.monotonic() + seconds)
 
     def take_rescued(self) -> list[Rescued]:
@@ -90,9 +81,6 @@ class Rescuer(Service):
         return bool(self._gone)
 
     def run(self) -> None:
-        if not self.has_room():
-            self.due_at = time.monotonic() + YIELD
-            return
         if suspects := self.liveness.find_dead(but=self.registry.worker_id):
             self._mark_first(suspects)
         elif time.monotonic() >= self._sweep_at:

@@ -44,23 +44,20 @@ class Scheduler:
         # Whether the last look has left due schedules waiting until their tasks have been looked up.
         self.is_waiting = False
         self._is_synchronised = False
-        self._due_at = math.inf  # monotonic seconds
+        self.due_at = math.inf  # monotonic seconds
         self._looked_at = -math.inf
 
     def is_due(self, longest: float) -> bool:
         """Return whether it is time to look: a schedule is due, or the last look was `longest` seconds ago."""
         now = time.monotonic()
-        return now >= self._due_at or now >= self._looked_at + longest or self._must_synchronise()
-
-    def seconds_until_due(self) -> float:
-        return self._due_at - time.monotonic()
+        return now >= self.due_at or now >= self._looked_at + longest or self._must_synchronise()
 
     def look(self) -> bool:
         """Fire one batch of due schedules, and find out when the next is due; return whether there are new jobs."""
         now = time.monotonic()
-        if now < self._due_at and now < self._looked_at + INTERVAL and not self._must_synchronise():
+        if now < self.due_at and now < self._looked_at + INTERVAL and not self._must_synchronise():
             # Woken, probably for a job, but perhaps because a schedule has changed.
-            self._due_at = min(self._due_at, self._looked_at + INTERVAL)
+            self.due_at = min(self.due_at, self._looked_at + INTERVAL)
             return False
         self._looked_at = now
         try:
@@ -70,7 +67,7 @@ class Scheduler:
             raise
         except DatabaseError:
             logger.exception("The schedules cannot be read; retrying in %g s.", AFTER_ERROR)
-            self._due_at = now + AFTER_ERROR
+            self.due_at = now + AFTER_ERROR
             return False
 
     def _must_synchronise(self) -> bool:
@@ -92,5 +89,5 @@ class Scheduler:
             if due is not None and due <= 0 and (fired.due < BATCH or fired.waiting):
                 # Locked by another worker, or waiting for its task to be looked up.
                 due = YIELD
-        self._due_at = math.inf if due is None else time.monotonic() + due
+        self.due_at = math.inf if due is None else time.monotonic() + due
         return fired

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from ..brokers.failures import UNREADABLE
-from ..services.base import Service
+from ..services.base import Service, soonest
 
 __all__ = ["Chores"]
 
@@ -37,5 +37,7 @@ class Chores:
             service.due_at = time.monotonic() + PUT_OFF
             logger.exception("%s failed; retrying in %g s.", type(service).__name__, PUT_OFF)
 
-    def seconds_until_due(self, now: float) -> float:
-        return min(service.due_at for service in self._services) - now
+    @property
+    def due_at(self) -> float:
+        """When the next one is due, in monotonic seconds."""
+        return soonest(self._services)

@@ -2,11 +2,12 @@ import math
 import os
 import signal
 import time
+from enum import IntEnum
 from typing import Any
 
 from ..lifecycle import WorkerRequest
 
-__all__ = ["Shutdown", "ShutdownSignals"]
+__all__ = ["Phase", "Shutdown", "ShutdownSignals"]
 
 
 class ShutdownSignals:
@@ -55,8 +56,19 @@ class ShutdownSignals:
         self.count += 1
 
 
+class Phase(IntEnum):
+    """How far a worker's shutdown has come.
+
+    DRAINING: it takes no more jobs, and waits for those that run. STOPPING: those that ran have been stopped.
+    """
+
+    RUNNING = 0
+    DRAINING = 1
+    STOPPING = 2
+
+
 class Shutdown:
-    """Whether a worker is to exit, and by when: because of signals, or of an operator's request in its row.
+    """How far a worker's exit has come, and what is wanted: by signals, or by an operator's request in its row.
 
     timeout: seconds that running jobs may continue after a signal. A worker that is asked to drain lets them finish.
     """
@@ -64,6 +76,9 @@ class Shutdown:
     def __init__(self, signals: ShutdownSignals, timeout: float) -> None:
         self.signals = signals
         self.timeout = timeout
+        self.phase = Phase.RUNNING
+        # Whether the worker takes no more jobs.
+        self.has_begun = False
         self.request: str | None = None
         # Monotonic seconds: when the jobs that are still running are stopped.
         self.deadline = math.inf
@@ -72,19 +87,24 @@ class Shutdown:
         """Note an operator's request, if any."""
         self.request = request or self.request
 
-    @property
-    def is_wanted(self) -> bool:
-        """Whether to take no more jobs; the first signal seen sets the deadline."""
+    def wanted(self) -> Phase:
+        """Return the phase that is to be reached by now; the first signal seen sets the deadline."""
+        if not self.signals.count and not self.request:
+            return Phase.RUNNING
+        now = time.monotonic()
         if self.signals.count and self.deadline == math.inf:
-            self.deadline = time.monotonic() + self.timeout
-        return bool(self.signals.count or self.request)
+            self.deadline = now + self.timeout
+        if self.signals.count > 1 or self.request == WorkerRequest.STOP:
+            self.deadline = min(self.deadline, now)
+        return Phase.STOPPING if now >= self.deadline else Phase.DRAINING
+
+    def enter(self, phase: Phase) -> None:
+        self.phase, self.has_begun = phase, True
 
     @property
-    def is_due(self) -> bool:
-        """Whether the jobs that are still running are to be stopped now."""
-        if self.signals.count > 1 or self.request == WorkerRequest.STOP:
-            self.deadline = min(self.deadline, time.monotonic())
-        return time.monotonic() >= self.deadline
+    def due_at(self) -> float:
+        """When the next phase is to be reached, in monotonic seconds; infinity if that is now, or unknown."""
+        return self.deadline if self.phase is Phase.DRAINING and self.deadline > time.monotonic() else math.inf
 
     def describe(self, running: int) -> str:
         """Return what the worker waits for, and how long at most. running: how many jobs it runs now."""

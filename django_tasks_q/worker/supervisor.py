@@ -2,18 +2,20 @@
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 
 from django.dispatch import Signal
 
 from ..brokers import get_broker
 from ..notifiers import make_notifier
 from ..services.agenda import Agenda
+from ..services.base import Due
 from ..services.promoter import Promoter
 from ..services.pruner import Pruner
 from ..services.registry import Identity, Load, Registry
 from ..services.rescuer import Rescuer
 from ..services.scheduler import Scheduler
-from ..services.statistics import StatisticsCollector, StatisticsRollup
+from ..services.statistics import StatisticsRollup
 from ..signals import worker_started, worker_stopped
 from .canceller import Canceller
 from .chores import Chores
@@ -22,27 +24,29 @@ from .claiming.dispatcher import Dispatcher
 from .claiming.pass_on import PassOn
 from .claiming.polling import Polling
 from .claiming.queues import QueueSelector
+from .completion import Completion
 from .database import LONGEST_DELAY, Database
-from .descriptors import wait_for_any
 from .heartbeat import Heartbeat
 from .pools.memory import resident_bytes
 from .pools.prefork import PreforkPool
 from .readiness import refuse_unready
 from .recording.intake import Intake
-from .recording.recorder import Recorder
-from .recording.reports import ReportWriter
+from .recording.recorder import Recorder, ReportWriter
+from .recording.starts import Starts
 from .rounds import Rounds
 from .settings import WorkerSettings
-from .shutdown import Shutdown, ShutdownSignals
+from .shutdown import Phase, Shutdown, ShutdownSignals
+from .sleep import Sleep, wait_for_any
 
 __all__ = ["Supervisor"]
 
 logger = logging.getLogger("django_tasks_q.worker")
-# Seconds between two looks around; and that a stopping worker keeps trying to reach its database.
-LONGEST_WAIT, LONGEST_FAREWELL = 1.0, 10.0
-LONGEST_PATIENCE = 3.0  # Seconds that it waits for rows that another session has locked.
+# Seconds between two looks around.
+LONGEST_WAIT = 1.0
 # Seconds after which it reports that an outcome cannot be recorded.
 LONGEST_UNRECORDED = 5.0
+# Seconds until jobs of dead workers are rescued if there are too many to be announced.
+ROOM_DELAY = 0.2
 
 
 class Supervisor:
@@ -62,32 +66,34 @@ class Supervisor:
             max_memory=settings.max_memory_per_child,
             cancel_grace=self.broker.options.cancel_grace,
         )
-        self.statistics = StatisticsCollector(self.registry)
-        self.recorder = Recorder(self.broker, self.registry, self.pool.announce, self.statistics.note)
+        self.recorder = Recorder(self.broker, self.registry)
         self.dispatcher = Dispatcher(self.pool)
         self.intake = Intake(self.broker, self.registry, self.dispatcher, self.recorder)
+        self.starts = Starts(self.intake)
         self.notifier = make_notifier(settings.backend, self.broker.using)
-        self.polling = Polling(self.notifier, lambda: self.rounds.demand())
-        self.selector = QueueSelector(self.broker, settings.queues, settings.excluded_queues)
-        self.heartbeat = Heartbeat(self.registry, settings.heartbeat_file)
-        self.canceller = Canceller(self.broker, self.registry, self.notifier, self.dispatcher, self.recorder)
+        selector = QueueSelector(self.broker, settings.queues, settings.excluded_queues)
+        self.polling = Polling(self.notifier, self.registry, selector)
+        self.pass_on = PassOn(self.registry, self.notifier, self.polling)
         scheduler = Scheduler(self.broker, self.registry, self.pool.catalog)
         self.agenda = Agenda(Promoter(self.broker), scheduler if settings.scheduler else None)
-        self.rounds = Rounds(
-            self.broker, self.registry, self.dispatcher, self.recorder, self.intake, self.selector, self.polling,
-            self.notifier, self.agenda,
-        )  # fmt: skip
-        self.rescuer = Rescuer(self.broker, self.registry, self.pool.can_announce)
+        self.rounds = Rounds(self.shutdown, self.intake, self.polling, self.agenda)
+        self.heartbeat = Heartbeat(self.registry, settings.heartbeat_file)
+        self.rescuer = Rescuer(self.broker, self.registry)
+        self.canceller = Canceller(self.broker, self.registry, self.notifier, self.dispatcher, self.recorder)
         self.chores = self._make_chores()
-        self.pass_on = PassOn(self.registry, self.notifier, self.polling)
-        self.draining = self._forced = False
-        # When a stopping worker last did more than wait for locks, in monotonic seconds; and how many outcomes wait.
-        self._last_work_at, self._waiting = 0.0, 0
+        # What a turn does if it is due, in this order; then follows a round.
+        self._steps: Sequence[tuple[Due, Callable[[], None]]] = [
+            (self.heartbeat, self._beat), (self.starts, self.starts.run), (self.chores, self._do_chore),
+            (self.recorder.salvage, self.rounds.salvage),
+        ]  # fmt: skip
+        due = [part for part, _ in self._steps]
+        self._sleep = Sleep(self.database, offline=[self.shutdown], online=due, unlocked=[self.rounds, self.pass_on])
+        self._completion = Completion(self.database, self.rounds, burst=settings.burst)
 
     def _make_chores(self) -> Chores:
         return Chores([
-            self.canceller, self.rescuer, ReportWriter(self.recorder),
-            Pruner(self.broker, self.registry), self.statistics, StatisticsRollup(self.registry),
+            self.canceller, self.rescuer, ReportWriter(self.recorder), Pruner(self.broker, self.registry),
+            self.recorder.endings.statistics, StatisticsRollup(self.registry),
         ])  # fmt: skip
 
     def run(self) -> int:
@@ -98,7 +104,7 @@ class Supervisor:
         self.signals.install()
         self.pool.start()
         try:
-            while not self._is_done():
+            while not self._completion.is_reached():
                 self._turn()
             return self._stop()
         finally:
@@ -112,62 +118,40 @@ class Supervisor:
         self._obey()
         self._keep_pool()
         self._exchange()
+        self._announce()
 
     # stopping
 
     def _obey(self) -> None:
-        if self.shutdown.is_wanted and not self.draining:
+        wanted = self.shutdown.wanted()
+        if wanted and self.shutdown.phase is Phase.RUNNING:
             self._drain()
-        if self.shutdown.is_due and not self._forced and self.dispatcher.running:
+        if wanted is Phase.STOPPING and self.shutdown.phase is Phase.DRAINING and self.dispatcher.running:
             logger.warning("Stopping now: running jobs go back to their queues.")
-            self._forced = True
+            self.shutdown.enter(Phase.STOPPING)
             self.pool.kill_running()
 
     def _drain(self) -> None:
         """Claim no more; give back jobs that have not begun; let the others finish."""
-        self.draining = True
-        self._last_work_at = time.monotonic()
+        self.shutdown.enter(Phase.DRAINING)
         self.pool.drain()
         self.dispatcher.take_all_back()
         logger.info("Stopping: %s.", self.shutdown.describe(self.dispatcher.running))
-        with self.database.guard():
+        with self.database:
             self.database.connect()
             self.registry.mark_draining()
-
-    def _is_done(self) -> bool:
-        if not self.recorder.is_empty or self.intake.has_news or not self.dispatcher.is_empty:
-            return self.draining and self._gives_up()
-        told = not self.pool.is_announcing or time.monotonic() >= self.shutdown.deadline
-        return told and (self.draining or (self.settings.burst and self._has_done_all()))
-
-    def _has_done_all(self) -> bool:
-        # If a statement has failed, it is unknown what it would have found.
-        looked = self.polling.is_exhausted and not self.rounds.look_now and self.database.is_answering
-        nothing_due = not self.agenda.is_waiting and self.agenda.seconds_until_due() > 0
-        return looked and nothing_due and not self.selector.leaves_out
-
-    def _gives_up(self) -> bool:
-        """Return whether an unreachable database, or locked rows, have kept a stopping worker for too long."""
-        now = time.monotonic()
-        if self.database.seconds_until_retry:
-            return now > self.shutdown.deadline + LONGEST_FAREWELL
-        waiting = len(self.recorder.unrecorded())
-        if not self.dispatcher.is_empty or waiting != self._waiting:
-            self._last_work_at = now
-        self._waiting = waiting
-        return now > self._last_work_at + LONGEST_PATIENCE
 
     def _stop(self) -> int:
         self.pool.drain()
         left = self.rounds.held()
         if left:
-            why = "The database is unreachable" if self.database.seconds_until_retry else "Another session locks rows"
+            why = "The database is unreachable" if self.database.is_unreachable else "Another session locks rows"
             logger.error("%s; %s jobs are left for other workers to rescue.", why, len(left))
         else:
-            with self.database.guard():
+            with self.database:
                 self.database.connect()
                 self.registry.leave(self._load())
-                self.statistics.run()
+                self.recorder.endings.statistics.run()
         self.notifier.close()
         exit_code = 1 if left else 0
         self._tell(worker_stopped, exit_code=exit_code)
@@ -180,57 +164,53 @@ class Supervisor:
 
     def _keep_pool(self) -> None:
         """Restart the fork server; it has to be forked from a process without connections."""
-        if self.pool.needs_start and not self.draining:
+        if self.pool.needs_start and not self.shutdown.has_begun:
             self.notifier.close()
             self.database.leave()
             self.pool.start()
 
     def _exchange(self) -> None:
         """Record what has happened in the database, and get work from it: in separate, short steps."""
-        if self.database.is_new and not self.database.seconds_until_retry:
-            is_first = not self.registry.worker_id
-            with self.database.guard():
-                self._connect()
-            # Not in there: a receiver may take longer than a statement may.
-            if is_first and self.registry.worker_id:
-                self._tell(worker_started)
-        for step in (
-            self._beat,
-            self.rounds.write_begun,
-            self._do_chore,
-            self.pass_on.run_if_due,
-            self.rounds.salvage,
-            self._release,
-            self._round,
-        ):
-            if not self.database.is_usable:
+        if self.database.is_new and not self._begin_session():
+            return
+        self.rounds.count_demand()
+        for part, step in self._steps:
+            if part.due_at <= time.monotonic() and not self._do(step):
                 return
-            with self.database.guard():
-                step()
+        if not self.database.is_locked:
+            self._do(self.rounds.run)
+        if self.pass_on.due_at <= time.monotonic() and self.database.is_answering:
+            self._do(self.pass_on.run)
+
+    def _do(self, step: Callable[[], None]) -> bool:
+        """Do something with the database; return whether that can still be reached."""
+        with self.database:
+            step()
+        return not self.database.is_new
+
+    def _begin_session(self) -> bool:
+        """Connect, unless that has just failed; return whether the database can be used."""
+        is_first = not self.registry.worker_id
+        is_connected = not self.database.is_unreachable and self._do(self._connect)
+        # Not in there: a receiver may take longer than a statement may.
+        if is_first and self.registry.worker_id:
+            self._tell(worker_started)
+        return is_connected
 
     def _beat(self) -> None:
-        if self.heartbeat.take_turn():
-            beat = self.heartbeat.beat(self._load(), idle=self.registry.idle and self.polling.has_rested())
-            self.shutdown.ask(beat.request)
-            if beat.disowned:
-                self._start_over()
+        self.heartbeat.take_turn()
+        beat = self.heartbeat.beat(self._load(), idle=self.registry.idle and self.polling.has_rested())
+        self.shutdown.ask(beat.request)
+        if beat.disowned:
+            self._start_over()
 
     def _do_chore(self) -> None:
+        if not self.pool.can_announce():
+            self.rescuer.put_off(ROOM_DELAY)
         try:
             self.chores.run_one()
         finally:
             self.rounds.note_rescued(self.rescuer.take_rescued())
-
-    def _round(self) -> None:
-        if self.database.seconds_until_unlocked:
-            return
-        if self.rounds.is_look_due() and self.dispatcher.demand():
-            self.rounds.look_now = True
-        woken = self.rounds.look_now
-        self.rounds.run(draining=self.draining)
-        # After the round: a worker that was woken for a ready job should not have to wait for this.
-        if not self.draining:
-            self.rounds.look_at_schedule(woken=woken)
 
     def _connect(self) -> None:
         """Start on a fresh connection: after a start, or when the last transaction may or may not have happened."""
@@ -251,17 +231,20 @@ class Supervisor:
         self.registry.idle = False
         self.notifier.listen(self.registry.bed.ear)
         self.database.note_connected()
-        self.rounds.look_now = True
-
-    def _release(self) -> None:
-        self.rounds.release(draining=self.draining)
+        self.polling.request()
 
     # children
 
     def _collect(self) -> None:
         ended = self.intake.collect()
-        # A job may have enqueued another one after our last look: a burst needs one more look before it ends.
-        self.rounds.look_now |= ended and self.settings.burst and self.polling.is_exhausted
+        if ended and self.settings.burst and self.polling.is_exhausted:
+            # A job may have enqueued another one after our last look: a burst needs one more look before it ends.
+            self.polling.request()
+
+    def _announce(self) -> None:
+        """Have children announce what ended without one."""
+        for job, error in self.recorder.endings.take_unannounced():
+            self.pool.announce(job, error)
 
     def _start_over(self) -> None:
         """The others have presumed this worker dead and its jobs lost: drop everything, and start over."""
@@ -276,51 +259,34 @@ class Supervisor:
         self.recorder.start_over()
         self.intake.asked.clear()
         self.rescuer.sweep_soon()
-        self.rounds.look_now = True
+        self.rounds.count_demand()
+        self.polling.request()
 
     # waiting
 
     def _wait(self) -> None:
         """Sleep until a child, a signal, a wake-up or a due time needs attention."""
-        self.rounds.look_now |= self.notifier.before_sleep()
+        self._note_woken(self.notifier.before_sleep())
         self.canceller.listen()
-        heard = None if self.draining else self.notifier.fileno()
+        heard = None if self.shutdown.has_begun else self.notifier.fileno()
         listeners = [(descriptor, False) for descriptor in (self.signals.descriptor, heard) if descriptor is not None]
         ready = wait_for_any([*listeners, *self.pool.descriptors()], self._seconds_to_wait())
-        self.signals.drain()
+        if self.signals.descriptor in ready:
+            self.signals.drain()
         if heard in ready:
-            with self.database.guard():
-                self.rounds.look_now |= self.notifier.drain()
+            with self.database:
+                self._note_woken(self.notifier.drain())
+
+    def _note_woken(self, woken: bool) -> None:
+        if woken:
+            self.polling.request()
+            self.pass_on.note_heard(self.notifier.take_heard())
 
     def _seconds_to_wait(self) -> float:
-        now = time.monotonic()
-        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.seconds_until_due()]
-        if self.draining:
-            waits.append(self.shutdown.deadline - now if self.shutdown.deadline > now else LONGEST_WAIT)
-        if self.database.seconds_until_retry:
-            waits.append(self.database.seconds_until_retry)
-        else:
-            waits += self._database_waits(now)
-        if self.dispatcher.must_look_soon:
-            waits.append(AHEAD)
-        return max(0.0, min(waits))
-
-    def _database_waits(self, now: float) -> list[float]:
-        waits = [
-            self.database.seconds_until_unlocked if self.recorder.held else LONGEST_WAIT,
-            self.heartbeat.due_at - now,
-            self.chores.seconds_until_due(now),
-            max(self.pass_on.due_at - now, self.database.seconds_until_unlocked),
-            self.rounds.seconds_until_begun(),
-        ]
-        if (salvage := self.recorder.salvage.seconds_until_due(now)) is not None:
-            waits.append(salvage)
-        if not self.draining:
-            waits.append(max(self.agenda.seconds_until_due(), self.database.seconds_until_unlocked))
-            if self.dispatcher.demand() and not self.recorder.is_full:
-                ready = self.rounds.look_now or self.selector.has_ready
-                waits.append(self.database.seconds_until_unlocked if ready else self.rounds.seconds_until_look())
-        return waits
+        if self.intake.has_news:
+            return 0.0
+        longest = min(LONGEST_WAIT, self.pool.seconds_until_due())
+        return self._sleep.seconds(min(longest, AHEAD) if self.dispatcher.must_look_soon else longest)
 
     def _load(self) -> Load:
         memory = resident_bytes() + self.pool.memory()

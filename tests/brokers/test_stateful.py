@@ -364,7 +364,7 @@ class Verbs(RuleBasedStateMachine):
         chosen, beating = self._session(session), self.workers[worker]
         assert chosen.run(beating.registry.beat, LOAD, idle=False) == beating.is_alive
         if not beating.is_alive:
-            recorder = Recorder(self.broker, beating.registry, lambda job, error: None, lambda job, outcome: None)
+            recorder = Recorder(self.broker, beating.registry)
             chosen.run(recorder.start_over)
             beating.is_alive = True
         beating.is_silent = False

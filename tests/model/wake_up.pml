@@ -48,15 +48,16 @@ bit pending[WORKERS];           /* PassOn: told of, and not known to be claimed 
 byte running[WORKERS];          /* jobs that it has claimed and that have not ended */
 bit ahead[WORKERS];             /* whether it would claim one more than it has children */
 bit ended[WORKERS];             /* a child has said so, or a heartbeat is due: the poll() ends */
-bit look_now[WORKERS];
+bit requested[WORKERS];         /* Polling: some queue may have got jobs since the last look */
+byte demand[WORKERS];           /* Polling: counted once a turn, and again after a claim */
 bit has_ready[WORKERS];         /* QueueSelector: the queue was not empty when it was last asked */
 bit is_exhausted[WORKERS];      /* Polling: the last look found less than was asked for */
 bit rested[WORKERS];
 
 hidden byte found, wanted, i;
 
-/* Dispatcher.demand() */
-#define demand(w) (CHILDREN + ahead[w] > running[w] -> CHILDREN + ahead[w] - running[w] : 0)
+/* Rounds.count_demand() */
+#define room(w) (CHILDREN + ahead[w] > running[w] -> CHILDREN + ahead[w] - running[w] : 0)
 
 #define full(w) (running[w] >= CHILDREN + ahead[w])
 
@@ -111,65 +112,51 @@ end:
 
 proctype worker(byte w)
 {
-    atomic { look_now[w] = 1; ahead[w] = 1 }    /* Supervisor._connect() */
+    atomic { requested[w] = 1; ahead[w] = 1 }    /* Supervisor._connect() */
 end:
     do
     ::
-        /* Supervisor._wait(): Notifier.before_sleep(), and poll() */
+        /* Supervisor._wait(): Notifier.before_sleep(), and poll(); then Rounds.count_demand() */
         atomic {
-            notified[w] || ended[w] || pending[w] || (demand(w) && (look_now[w] || has_ready[w])) ->
-            look_now[w] = look_now[w] || notified[w];
-            /* PassOn.run_if_due(): where there is room it looks next, and knows more at the next turn */
-            pending[w] = notified[w] || (pending[w] && !(demand(w) > 0 && is_exhausted[w]));
+            notified[w] || ended[w] || pending[w] || (demand[w] && (requested[w] || has_ready[w])) ->
+            requested[w] = requested[w] || notified[w];
+            pending[w] = pending[w] || notified[w];
             notified[w] = 0;
-            ended[w] = 0
+            ended[w] = 0;
+            demand[w] = room(w)
         }
-        /* Heartbeat.run(), where it is due */
+        /* Heartbeat.beat(), where it is due */
         if
         :: atomic {
-            idle[w] = idle[w] && rested[w] && demand(w) > 0;
+            idle[w] = idle[w] && rested[w] && demand[w] > 0;
             rested[w] = is_exhausted[w]
         }
         :: true
         fi;
-        /* PassOn.run(): Broker.ready_left(), Registry.mark_busy(), Notifier.send() */
-        if
-#ifndef NO_PASS_ON
-        :: atomic { pending[w] && full(w) -> pending[w] = 0 };
-            if
-            :: atomic { ready > 0 -> idle[w] = 0 };
-                atomic { send() }
-            :: ready == 0
-            fi
-#else
-        :: atomic { pending[w] && full(w) -> pending[w] = 0 }
-#endif
-        :: !(pending[w] && full(w))
-        fi;
-        /* Supervisor._exchange(): who has not said that it sleeps is not told of anything */
+        /* Polling.request_if_due(): who has not said that it sleeps is not told of anything */
         atomic {
             if
 #ifndef SLEEP_UNTOLD
-            :: !idle[w] && !has_ready[w] && demand(w) -> look_now[w] = 1
+            :: !idle[w] && !has_ready[w] && demand[w] -> requested[w] = 1
 #endif
             :: else
             fi
         }
-        /* Supervisor._round() */
+        /* Rounds.run() */
         if
-        :: demand(w) && (look_now[w] || has_ready[w]) ->
+        :: demand[w] && (requested[w] || has_ready[w]) ->
             /* QueueSelector.look(): Broker.ready_queues() */
             atomic {
                 if
                 :: has_ready[w] = (ready > 0)
-                :: !look_now[w]     /* not more often than every LOOK_INTERVAL, where nobody calls for it */
+                :: !requested[w]    /* not more often than every LOOK_INTERVAL, where nobody calls for it */
                 fi;
-                look_now[w] = 0
+                requested[w] = 0
             }
             /* QueueSelector.claim(): Broker.claim() */
             atomic {
                 found = 0;
-                wanted = demand(w);
+                wanted = demand[w];
                 if
                 :: has_ready[w] ->
                     found = (ready < wanted -> ready : wanted);
@@ -179,7 +166,8 @@ end:
                 fi;
                 is_exhausted[w] = (found < wanted);
                 rested[w] = rested[w] || is_exhausted[w];
-                running[w] = running[w] + found
+                running[w] = running[w] + found;
+                demand[w] = (found < wanted -> wanted - found : room(w))
             }
 #ifdef DROP_WHILE_AWAKE
             atomic { notified[w] = 0 }
@@ -189,11 +177,26 @@ end:
             :: atomic { is_exhausted[w] && !idle[w] ->
                 idle[w] = 1;
 #ifndef NO_RECHECK
-                look_now[w] = 1
+                requested[w] = 1
 #endif
             }
             :: else
             fi
+        :: else
+        fi;
+        /* PassOn.run(): Broker.ready_left(), Registry.mark_busy(), Notifier.send(); or it has looked, and found all */
+        if
+#ifndef NO_PASS_ON
+        :: atomic { pending[w] && !demand[w] -> pending[w] = 0 };
+            if
+            :: atomic { ready > 0 -> idle[w] = 0 };
+                atomic { send() }
+            :: ready == 0
+            fi
+#else
+        :: atomic { pending[w] && !demand[w] -> pending[w] = 0 }
+#endif
+        :: atomic { pending[w] && demand[w] && is_exhausted[w] && !requested[w] -> pending[w] = 0 }
         :: else
         fi
     od

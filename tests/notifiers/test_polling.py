@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from django_tasks_q.brokers import get_broker
 from django_tasks_q.notifiers import make_notifier
 from django_tasks_q.notifiers.polling import PollingNotifier
+from django_tasks_q.services.registry import Identity, Registry
 from django_tasks_q.worker.claiming.polling import Polling
+from django_tasks_q.worker.claiming.queues import QueueSelector
 from tests import tasks
 from tests.conftest import StartWorker
 from tests.waiting import LIMIT, wait_for
@@ -24,11 +27,14 @@ def test_an_idle_worker_finds_jobs(start_worker: StartWorker) -> None:
 def test_the_interval_can_be_set(settings: Any, interval: float) -> None:
     options = {"notifier": "polling", "poll_interval": interval}
     settings.TASKS = {"default": settings.TASKS["default"] | {"OPTIONS": options}}
-    idleness = Polling(make_notifier("default", "default"), lambda: 1)
+    broker = get_broker("default")
+    selector = QueueSelector(broker, [], [])
+    polling = Polling(make_notifier("default", "default"), Registry(broker, Identity("test", [], [], 1)), selector)
+    polling.demand, polling.is_requested = 1, False
     for _ in range(30):
-        idleness.note_found(0, 1)
+        polling.note_found(0, 1)
     # It varies by a tenth.
-    assert 0.9 * interval - LIMIT < idleness.seconds_until_poll() <= interval
+    assert 0.9 * interval - LIMIT < polling.due_at - time.monotonic() <= interval
 
 
 @pytest.mark.usefixtures("transactional_db")

@@ -93,7 +93,7 @@ def test_a_session_that_was_ended_in_its_transaction_is_gone() -> None:
     """As that of a worker is that was suspended in the middle of a round."""
     database = Database(get_broker("default"), Shutdown(ShutdownSignals(), 0.0))
     database.is_new = False
-    with database.guard(), transaction.atomic(), connection.cursor() as cursor:
+    with database, transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 50")
         poll = select.poll()
         poll.register(connection.connection.fileno(), select.POLLIN)
@@ -106,10 +106,10 @@ def test_a_session_that_was_ended_in_its_transaction_is_gone() -> None:
 def test_a_refusal_is_an_error_again_if_the_database_was_back_in_between(caplog: pytest.LogCaptureFixture) -> None:
     database = Database(get_broker("default"), Shutdown(ShutdownSignals(), 0.0))
     for is_back in (False, True, False):
-        with database.guard():
+        with database:
             raise OperationalError('role "mysite" does not exist')
         database.is_new = not is_back
-        with database.guard():
+        with database:
             pass
     refusals = [record.levelname for record in caplog.records if "cannot be used" in record.message]
     assert refusals == ["ERROR", "WARNING", "ERROR"]

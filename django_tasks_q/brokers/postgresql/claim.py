@@ -44,7 +44,8 @@ class ClaimStatements(ClaimVerbs):
             except BaseException:
                 self.dialect.leave_transaction()
                 raise
-            while cursor.description is None and cursor.nextset():
+            # Of the answers only this one has rows; to ask for their description would build it.
+            while not cursor.statusmessage.startswith("UPDATE") and cursor.nextset():
                 pass
         elif self.connection.in_atomic_block:
             cursor.execute(statement, parameters)

@@ -1,5 +1,6 @@
 """How far claims have come in queues where a scan from the beginning costs more than it finds."""
 
+import math
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -77,7 +78,13 @@ class ClaimCursors:
     def slow_queues(self) -> list[str]:
         return [name for name, position in self._by_queue.items() if position.is_slow]
 
-    def seconds_until_look_back(self) -> float | None:
-        """Return the seconds until a look back at slow queues is due, 0 or less if one is; None if none is slow."""
-        due = [position.look_back_at for position in self._by_queue.values() if position.is_slow]
-        return min(due) - time.monotonic() if due else None
+    @property
+    def look_back_at(self) -> float:
+        """When a look back at slow queues is due, in monotonic seconds; infinity if none is slow."""
+        slow = [position.look_back_at for position in self._by_queue.values() if position.is_slow]
+        return min(slow, default=math.inf)
+
+    @property
+    def put_off_look(self) -> bool:
+        """Whether some queue is slow, and a look back at it is not due yet."""
+        return time.monotonic() < self.look_back_at < math.inf

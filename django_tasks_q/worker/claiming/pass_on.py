@@ -1,51 +1,45 @@
 import math
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Collection
 
-from ...brokers.base import Broker
 from ...notifiers import Notifier
-from ...services.base import Service
 from ...services.registry import Registry
+from .polling import Polling
 
 __all__ = ["PassOn"]
 
 
-class Appetite(Protocol):
-    """How many jobs a worker would take. is_exhausted: whether its last look found fewer."""
-
-    is_exhausted: bool
-    demand: Callable[[], int]
-
-
-class PassOn(Service):
+class PassOn:
     """Wakes other workers if this one has no room for all the jobs that it was woken for."""
 
-    def __init__(self, registry: Registry, notifier: Notifier, appetite: Appetite) -> None:
-        super().__init__()
-        self.due_at = math.inf
-        self.broker: Broker = registry.broker
+    def __init__(self, registry: Registry, notifier: Notifier, polling: Polling) -> None:
+        self.broker = registry.broker
         self.registry = registry
         self.notifier = notifier
-        self.appetite = appetite
+        self.polling = polling
+        # The queues that it was woken for, as long as it is not known whether it has taken all their jobs.
         self._pending: set[str] = set()
 
-    def run_if_due(self) -> None:
-        """Note the wake-ups. If there is room, the worker looks right after this: the next turn tells."""
-        heard = self.notifier.take_heard()
-        if not heard and not self._pending:
-            return
-        if self.appetite.demand() and not self.registry.draining:
-            self._pending = heard if self.appetite.is_exhausted else self._pending | heard
-        else:
-            self._pending |= heard
-            self.run()
-        self.due_at = 0.0 if self._pending else math.inf
+    @property
+    def due_at(self) -> float:
+        """When run() has something to do, in monotonic seconds: at once, or never."""
+        return 0.0 if self._pending else math.inf
+
+    def note_heard(self, queues: Collection[str]) -> None:
+        """The worker has been woken for jobs of these queues, and looks next."""
+        self._pending.update(queues)
 
     def run(self) -> None:
+        """After the worker may have looked: wake others if it is full; forget what it was woken for if it is not."""
+        if not self.polling.demand:
+            self._pass_on()
+        elif self.polling.is_exhausted and not self.polling.is_requested:
+            self._pending.clear()
+
+    def _pass_on(self) -> None:
         left = {queue: self.broker.ready_left(queue) for queue in self._pending}
         left = {queue: jobs for queue, jobs in left.items() if jobs}
         if left:
             # First, or it might be notified again.
             self.registry.mark_busy()
             self.notifier.send(left)
-        self._pending = set()
+        self._pending.clear()

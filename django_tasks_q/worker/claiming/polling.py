@@ -1,37 +1,79 @@
+import math
 import random
 import time
-from collections.abc import Callable
 
 from ...notifiers import Notifier
+from ...services.registry import Registry
+from .queues import QueueSelector
 
 __all__ = ["Polling"]
 
 
 class Polling:
-    """Whether a worker is out of work, and when it polls again if nothing wakes it.
+    """Whether a worker looks for jobs now, and when it looks again if nothing wakes it."""
 
-    demand: returns how many jobs it could take.
-    """
-
-    def __init__(self, notifier: Notifier, demand: Callable[[], int]) -> None:
+    def __init__(self, notifier: Notifier, registry: Registry, selector: QueueSelector) -> None:
         self.notifier = notifier
-        self.demand = demand
+        self.registry = registry
+        self.selector = selector
+        # How many jobs the worker could take: counted once a turn, and again after a claim.
+        self.demand = 0
+        # Whether some queue may have got jobs since the last look.
+        self.is_requested = True
         # Whether the last look found less than requested.
         self.is_exhausted = False
         self._rested = False
         self._sleep = notifier.first_sleep
         self._poll_at = 0.0
 
+    def request(self) -> None:
+        """Look as soon as there is room for jobs."""
+        self.is_requested = True
+
+    @property
+    def is_told(self) -> bool:
+        """Whether an enqueue wakes the worker, as far as the notifier does that at all."""
+        return self.registry.idle or not self.notifier.reads_idle_flag
+
+    @property
+    def due_at(self) -> float:
+        """When it is time to look, in monotonic seconds; infinity as long as there is no room."""
+        if not self.demand:
+            return math.inf
+        return 0.0 if self.is_requested or self.selector.has_ready else self._look_at
+
+    @property
+    def _look_at(self) -> float:
+        return min(self._poll_at, self.selector.due_at)
+
+    def request_if_due(self) -> None:
+        """Request a look at what has come unnoticed, if it is time for that."""
+        if self.is_requested or not self.demand:
+            return
+        # A worker that has not registered as asleep is not notified.
+        untold = not self.is_told and not self.selector.has_ready
+        if untold or time.monotonic() >= self._look_at:
+            self.request()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether to look now."""
+        return self.demand > 0 and (self.is_requested or self.selector.has_ready)
+
+    def look(self) -> list[str]:
+        """Return the queues that may have jobs, in the order in which to claim from them."""
+        queues = self.selector.look(now=self.is_requested)
+        self.is_requested = False
+        return queues
+
     def note_found(self, found: int, demand: int) -> None:
+        """Learn from a look. demand: how many jobs were asked for."""
         self.is_exhausted = found < demand
         self._rested |= self.is_exhausted
         self._sleep = self.notifier.first_sleep if found else min(self._sleep * 1.5, self.notifier.longest_sleep)
         self._poll_at = time.monotonic() + self._sleep * random.uniform(0.9, 1.0)
 
-    def seconds_until_poll(self) -> float:
-        return self._poll_at - time.monotonic()
-
     def has_rested(self) -> bool:
         """Return whether the worker has been out of work since the last call, and would still take jobs."""
         rested, self._rested = self._rested, self.is_exhausted
-        return rested and self.demand() > 0
+        return rested and self.demand > 0

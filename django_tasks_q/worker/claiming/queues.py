@@ -27,7 +27,7 @@ class QueueSelector:
 
     def look(self, *, now: bool = False) -> list[str]:
         """Return the queues that may have READY jobs, with a different first one each time, so that none starves."""
-        if (self.cursors.seconds_until_look_back() or 0.0) > 0:
+        if self.cursors.put_off_look:
             # Looking would be as slow as claiming.
             self._ready = list(dict.fromkeys([*self._ready, *self.cursors.slow_queues]))
         elif now or time.monotonic() >= self._look_at:
@@ -50,9 +50,10 @@ class QueueSelector:
         """Whether the last claims may have skipped ready jobs."""
         return self.cursors.leave_out()
 
-    def seconds_until_due(self) -> float | None:
-        """Return the seconds until an unprompted look is due; None if there is none."""
-        return self.cursors.seconds_until_look_back()
+    @property
+    def due_at(self) -> float:
+        """When an unprompted look is due, in monotonic seconds; infinity if there is none."""
+        return self.cursors.look_back_at
 
     def claim(self, worker_id: str, names: Sequence[str], most: int) -> list[ClaimedJob]:
         """Claim up to this many jobs, from one queue after the other, and no more than fit into one claim."""

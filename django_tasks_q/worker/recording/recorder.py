@@ -1,7 +1,7 @@
 """Records how jobs ended, and announces it once that is committed."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 
 from django.db import Error
 
@@ -10,13 +10,14 @@ from ...brokers.batches import SMALL, weight_of
 from ...brokers.failures import UNREADABLE, Failure
 from ...brokers.outcomes import expired_outcome, released_outcome, released_run
 from ...brokers.values import ClaimedJob, Outcome, Recorded
+from ...services.base import Service
 from ...services.registry import Registry
 from ...task_options import EXPIRES_AT
-from .events import send_recorded, send_superseded
+from .events import Endings
 from .log_book import LogBook
 from .salvage import Ended, Salvage
 
-__all__ = ["Ended", "Recorder"]
+__all__ = ["Ended", "Recorder", "ReportWriter"]
 
 logger = logging.getLogger("django_tasks_q.worker")
 BATCH = 1_000
@@ -26,26 +27,15 @@ LARGEST_HELD = 8 * 1_048_576
 
 
 class Recorder:
-    """Holds outcomes until the database has them: none is dropped because a connection was.
+    """Holds outcomes until the database has them: none is dropped because a connection was."""
 
-    tell: called with the job and the error of each that FAILED without a child that could announce it.
-    count: called with each run once its end is recorded in the database.
-    """
-
-    def __init__(
-        self,
-        broker: Broker,
-        registry: Registry,
-        tell: Callable[[ClaimedJob, str], None],
-        count: Callable[[ClaimedJob, Outcome], None],
-    ) -> None:
+    def __init__(self, broker: Broker, registry: Registry) -> None:
         self.broker = broker
         self.registry = registry
-        self.tell = tell
-        self.count = count
+        self.endings = Endings(registry)
         self.held: list[Ended] = []
         # Outcomes that could not be recorded with the others.
-        self.salvage = Salvage(broker, self._settle_some)
+        self.salvage = Salvage(broker)
         # Bytes of large payloads in the outcomes held.
         self._weight = 0
         # How often in a row recording has failed; from the second time on locked rows are skipped.
@@ -105,7 +95,7 @@ class Recorder:
         ended = [(job, recorded.actual(released_outcome(job))) for job in jobs if job.id in recorded.cancelled]
         self.finished += len(ended)
         for job, outcome in ended:
-            self.note_ended(job, outcome)
+            self.endings.note_recorded(job, outcome)
         self.salvage.hold_back((job, released_outcome(job)) for job in jobs if job.id in recorded.locked)
 
     def start_over(self) -> None:
@@ -141,7 +131,9 @@ class Recorder:
     @property
     def is_full(self) -> bool:
         """Whether no more jobs should begin before some of what is held is written."""
-        return self._weight + self.lines.weight > LARGEST_HELD or len(self.salvage) > BATCH
+        return self._weight + self.lines.weight > LARGEST_HELD or bool(
+            self.salvage.parts and len(self.salvage) > BATCH
+        )
 
     def unrecorded(self) -> list[Ended]:
         """Return everything that is not in the database."""
@@ -168,20 +160,12 @@ class Recorder:
         """A child has recorded this one itself."""
         self.lines.drop(job)
         self.finished += 1
-        self.count(job, outcome)
-        send_recorded(self.registry.sender, job, outcome)
-
-    def note_ended(self, job: ClaimedJob, outcome: Outcome) -> None:
-        """An outcome is in the database: announce it, also for a child that cannot."""
-        self.count(job, outcome)
-        send_recorded(self.registry.sender, job, outcome)
-        if outcome.error is not None and outcome.is_final and not outcome.was_announced:
-            self.tell(job, outcome.error)
+        self.endings.note_recorded(job, outcome)
 
     def note_superseded(self, job: ClaimedJob, outcome: Outcome) -> None:
         """A child has found that this job belongs to another worker."""
         self.lines.drop(job)
-        send_superseded(self.registry.sender, job, outcome)
+        self.endings.note_superseded(job, outcome)
 
     def record(self) -> Recorded:
         """Write what is held, in the caller's transaction; return what was recorded.
@@ -222,16 +206,17 @@ class Recorder:
     def settle(self, recorded: Recorded) -> list[Outcome]:
         """Drop what is now in the database; return the jobs that will run again."""
         ended = self.held[: self._written]
+        if not ended:
+            self.uncertain = False
+            return []
         # While it is held: the connection may break again.
         known = self._known(ended, recorded)
         self.held = self.held[self._written :]
-        self._written = 0
-        if ended:
-            self._weigh()
-            told = self._told
-            self.progress = {job_id: text for job_id, text in self.progress.items() if told.get(job_id) != text}
-            self.lines.settle()
-            self._failures = 0
+        self._written = self._failures = 0
+        self._weigh()
+        told = self._told
+        self.progress = {job_id: text for job_id, text in self.progress.items() if told.get(job_id) != text}
+        self.lines.settle()
         if recorded.locked:
             self.salvage.hold_back(item for item in ended if item[1].id in recorded.locked)
             ended = [item for item in ended if item[1].id not in recorded.locked]
@@ -247,15 +232,13 @@ class Recorder:
 
     def run_salvage(self) -> list[Outcome]:
         """Try again what could not be recorded; return the jobs that will run again."""
-        self._retried: list[Outcome] = []
+        retried: list[Outcome] = []
         if len(self.salvage):
             self._record_lines()
-            self.salvage.run(self.registry.worker_id)
-        return self._retried
-
-    def _settle_some(self, ended: Sequence[Ended], recorded: Recorded) -> None:
-        self._announce(ended, recorded, self._known(ended, recorded))
-        self._retried += [outcome for _, outcome in ended if outcome.id in recorded.retried]
+            for ended, recorded in self.salvage.run(self.registry.worker_id):
+                self._announce(ended, recorded, self._known(ended, recorded))
+                retried += [outcome for _, outcome in ended if outcome.id in recorded.retried]
+        return retried
 
     def _known(self, ended: Iterable[Ended], recorded: Recorded) -> Set[str]:
         """Return the ids of those that are in the database."""
@@ -270,12 +253,25 @@ class Recorder:
         for job, outcome in ended:
             if outcome.id in known:
                 self.finished += outcome.is_final
-                self.note_ended(job, outcome)
+                self.endings.note_recorded(job, outcome)
             else:
-                send_superseded(self.registry.sender, job, outcome)
+                self.endings.note_superseded(job, outcome)
 
     def _stands(self, outcome: Outcome) -> bool:
         return self.broker.is_recorded(self.registry.worker_id, outcome)
+
+
+class ReportWriter(Service):
+    """Writes the progress and the log lines of running jobs once a second, if there are any."""
+
+    interval = 1.0
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def run(self) -> None:
+        self.recorder.record_reports()
 
 
 def _weight(outcome: Outcome) -> int:

@@ -1,8 +1,9 @@
 """What happens to outcomes that could not be recorded together."""
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -13,6 +14,7 @@ from ...brokers.batches import LARGEST_BATCH, weight_of
 from ...brokers.failures import Failure
 from ...brokers.refusals import finish_one, refused
 from ...brokers.values import ClaimedJob, Outcome, Recorded
+from ...services.base import soonest
 
 __all__ = ["Ended", "Salvage"]
 
@@ -46,103 +48,107 @@ class Salvage:
 
     So none blocks another one, and no batch is tried in the same way for ever. Outcomes of locked jobs are held back
     until the other session releases them. Jobs with a refused outcome end as FAILED, or are set aside with the reason.
-
-    record: called with what was recorded, to announce it.
     """
 
-    def __init__(self, broker: Broker, record: Callable[[Sequence[Ended], Recorded], None]) -> None:
+    def __init__(self, broker: Broker) -> None:
         self.broker = broker
-        self.record = record
-        self._parts: deque[Part] = deque()
+        self.parts: deque[Part] = deque()
 
     def __len__(self) -> int:
-        return sum(len(part.ended) for part in self._parts)
+        return sum([len(part.ended) for part in self.parts])
 
     def __iter__(self) -> Iterator[Ended]:
-        return chain.from_iterable(part.ended for part in self._parts)
+        return chain.from_iterable(part.ended for part in self.parts)
 
     def clear(self) -> None:
-        self._parts.clear()
+        self.parts.clear()
 
     def add(self, ended: Sequence[Ended], cause: str) -> None:
         """Take outcomes that could not be recorded together."""
-        self._parts.extend(_halves(Part(list(ended), cause=cause)))
+        self.parts.extend(_halves(Part(list(ended), cause=cause)))
 
     def hold_back(self, ended: Iterable[Ended]) -> None:
         """Take outcomes of jobs that another session has locked, each separately."""
         for item in ended:
             part = Part([item], cause="another session has its row locked")
             part.put_off(FIRST_WAIT)
-            self._parts.append(part)
+            self.parts.append(part)
 
-    def seconds_until_due(self, now: float) -> float | None:
-        """Return the seconds until something may be tried again; None if there is nothing."""
-        return min((part.due_at for part in self._parts), default=now) - now if self._parts else None
+    @property
+    def due_at(self) -> float:
+        """When something may be tried again, in monotonic seconds; infinity if there is nothing."""
+        return soonest(self.parts) if self.parts else math.inf
 
     def trouble(self, *, after: float) -> str:
         """Return what has not been recorded for this many seconds, and why; an empty text if nothing."""
-        oldest = min(self._parts, key=lambda part: part.since, default=None)
+        oldest = min(self.parts, key=lambda part: part.since, default=None)
         if oldest is None or time.monotonic() - oldest.since < after:
             return ""
         seconds = time.monotonic() - oldest.since
         return f"{len(self)} finished jobs have not been recorded, the first for {seconds:.0f} s: {oldest.cause}"
 
-    def run(self, worker_id: str) -> None:
-        """Try outcomes that are due, for a short time."""
+    def run(self, worker_id: str) -> Iterator[tuple[Sequence[Ended], Recorded]]:
+        """Try outcomes that are due, for a short time; yield those that the database has answered, and its answer."""
         until = time.monotonic() + TURN
-        for _ in range(len(self._parts)):
+        for _ in range(len(self.parts)):
             now = time.monotonic()
             if now > until:
                 return
-            part = self._parts.popleft()
+            part = self.parts.popleft()
             if part.due_at > now:
-                self._parts.append(part)
+                self.parts.append(part)
                 continue
             try:
-                self._try(worker_id, part)
+                answered = self._try(worker_id, part)
             except Error:
                 raise
             except BaseException:
-                self._parts.append(part)
+                self.parts.append(part)
                 raise
+            if answered is not None:
+                yield answered
 
     def _put_back(self, part: Part) -> None:
         """Retry a part that broke the connection later, after all others; in halves after the second time."""
         if part.breaks > 1 and len(part.ended) > 1:
-            self._parts.extend(_halves(part))
+            self.parts.extend(_halves(part))
         else:
             part.put_off(min(LONGEST_WAIT, FIRST_WAIT * 2.0**part.breaks))
-            self._parts.append(part)
+            self.parts.append(part)
 
-    def _try(self, worker_id: str, part: Part) -> None:
+    def _try(self, worker_id: str, part: Part) -> tuple[Sequence[Ended], Recorded] | None:
         try:
             if len(part.ended) == 1:
                 ended, recorded = self._finish_one(worker_id, part)
             else:
                 ended, recorded = part.ended, self._finish(worker_id, part)
         except Error as error:
-            failure = self.broker.dialect.failure(error)
-            part.cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-            if failure is Failure.GONE:
-                part.breaks += 1
-                self._put_back(part)
-                raise
-            if len(part.ended) > 1:
-                self._parts.extend(_halves(part))
-            else:
-                part.put_off(_wait(part) if failure is Failure.LOCKED else WAIT_FOR_HELP)
-                self._parts.append(part)
-            return
+            self._note_failure(part, error)
+            return None
         if recorded is None:
-            return
+            return None
         locked = [item for item in ended if item[1].id in recorded.locked]
-        self.record([item for item in ended if item[1].id not in recorded.locked], recorded)
         if len(ended) == 1 and locked:
             part.cause = "another session has its row locked"
             part.put_off(_wait(part))
-            self._parts.append(part)
+            self.parts.append(part)
         else:
             self.hold_back(locked)
+        return [item for item in ended if item[1].id not in recorded.locked], recorded
+
+    def _note_failure(self, part: Part, error: Error) -> None:
+        """Try a part again later, in halves if it has several outcomes. Raise the error if the connection is gone."""
+        failure = self.broker.dialect.failure(error)
+        part.cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if failure is Failure.GONE:
+            part.breaks += 1
+            self._put_back(part)
+            raise error
+        if len(part.ended) > 1:
+            self.parts.extend(_halves(part))
+        else:
+            part.put_off(_wait(part) if failure is Failure.LOCKED else WAIT_FOR_HELP)
+            self.parts.append(part)
 
     def _finish(self, worker_id: str, part: Part) -> Recorded:
         return self.broker.finish(worker_id, [outcome for _, outcome in part.ended], skip_locked=True)

@@ -1,5 +1,6 @@
 """Claims that begin behind what was claimed already, while a look from the beginning is slow."""
 
+import math
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ def claim(selector: QueueSelector, most: int) -> list[Any]:
 
 def test_a_quick_claim_that_leaves_nothing_is_forgotten(positions: ClaimCursors) -> None:
     positions.note("a", [make_job()], QUICK, looked_back=True, is_full=False)
-    assert (positions.after("a"), positions.seconds_until_look_back()) == ((), None)
+    assert (positions.after("a"), positions.look_back_at) == ((), math.inf)
 
 
 def test_claims_go_on_where_the_last_one_ended_while_there_is_more(positions: ClaimCursors) -> None:
@@ -54,7 +55,7 @@ def test_claims_go_on_where_the_last_one_ended_while_there_is_more(positions: Cl
     positions.note("a", [second], QUICK, looked_back=False, is_full=True)
     assert positions.after("a") == [(0, second.id)]
     # Nobody has to be woken for a look back: it comes with the next claim.
-    assert positions.seconds_until_look_back() is None
+    assert positions.look_back_at == math.inf
     positions.note("a", [third], QUICK, looked_back=False, is_full=False)
     assert positions.after("a") == ()
 
@@ -83,11 +84,9 @@ def test_a_claim_looks_back_now_and_then(positions: ClaimCursors, clock: Clock) 
     assert positions.after("a")
     clock.now += 0.1
     assert not positions.after("a")
-    left = positions.seconds_until_look_back()
-    assert left is not None
-    assert left <= 0
+    assert positions.look_back_at <= clock.now
     positions.note("a", [make_job()], QUICK, looked_back=True, is_full=False)
-    assert positions.seconds_until_look_back() is None
+    assert positions.look_back_at == math.inf
 
 
 def test_they_tell_whether_a_claim_may_have_left_something_out(positions: ClaimCursors) -> None:
@@ -132,7 +131,7 @@ def test_what_came_late_with_an_earlier_id_is_found_in_time(monkeypatch: pytest.
     assert claim(selector, 10) == [specs[2].id]
     assert claim(selector, 10) == []
     # A slow look back is spared for a while.
-    assert (selector.seconds_until_due() or 0.0) > 0
+    assert clock.now < selector.due_at < math.inf
     clock.now += MEMORY
     assert claim(selector, 10) == [late.id]
 

@@ -20,9 +20,9 @@ from django_tasks_q.brokers import get_broker  # noqa: E402
 from django_tasks_q.brokers.values import ClaimedJob  # noqa: E402
 from django_tasks_q.services.registry import Identity, Registry  # noqa: E402
 from django_tasks_q.signals import child_exited  # noqa: E402
-from django_tasks_q.worker.descriptors import wait_for_any  # noqa: E402
 from django_tasks_q.worker.pools.base import Pool, Slot  # noqa: E402
 from django_tasks_q.worker.pools.prefork import PreforkPool  # noqa: E402
+from django_tasks_q.worker.sleep import wait_for_any  # noqa: E402
 
 from ..jobs import make_job  # noqa: E402
 

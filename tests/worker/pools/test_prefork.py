@@ -11,12 +11,12 @@ import pytest
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.lifecycle import Ending
 from django_tasks_q.services.registry import Identity, Registry
-from django_tasks_q.worker.descriptors import wait_for_any
 from django_tasks_q.worker.pools.base import Announced, Finished, Lost
 from django_tasks_q.worker.pools.children import Assigned, CancelledRun, Child
 from django_tasks_q.worker.pools.exits import GARBLED, STOPPED, TIMED_OUT, UNCANCELLED, Kill, too_large
 from django_tasks_q.worker.pools.fork_server import ForkServer
 from django_tasks_q.worker.pools.prefork import PreforkPool
+from django_tasks_q.worker.sleep import wait_for_any
 from django_tasks_q.worker.wire.channels import FrameBuffer
 from django_tasks_q.worker.wire.frames import Limit, Run, encode_limit, encode_ready
 from django_tasks_q.worker.wire.tokens import TokenPipe

@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_tasks_q.models import Job, JobLog, Result
 from django_tasks_q.services.registry import Identity, Registry
+from django_tasks_q.signals import job_finished
 from django_tasks_q.worker.recording.recorder import Recorder
 from django_tasks_q.worker.wire.frames import LogNote
 
@@ -27,9 +28,7 @@ def test_after_a_lost_connection_only_what_is_known_and_still_held_is_kept(broke
     jobs(3)
     known, unknown, released = claim(3, worker=registry.worker_id)
     broker.release(registry.worker_id, [released])
-    kept = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None).give_back(
-        but=[known, released]
-    )
+    kept = Recorder(broker, registry).give_back(but=[known, released])
     assert kept == {known.id}
     statuses = {str(key): status for key, status in Job.objects.values_list("id", "status")}
     assert statuses == {known.id: "RUNNING", unknown.id: "READY", released.id: "READY"}
@@ -44,7 +43,7 @@ def test_a_run_claimed_by_an_unconfirmed_commit_goes_back(broker: Any) -> None:
     broker.finish(registry.worker_id, make_outcomes([first], "READY"))
     (second,) = claim(1, worker=registry.worker_id)
     assert (second.id, second.attempt) == (first.id, 2)
-    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    recorder = Recorder(broker, registry)
     assert recorder.give_back(but=[first]) == set()
     assert Job.objects.get().status == "READY"
 
@@ -52,7 +51,7 @@ def test_a_run_claimed_by_an_unconfirmed_commit_goes_back(broker: Any) -> None:
 def test_what_runs_again_is_told_although_something_else_was_refused(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()
-    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    recorder = Recorder(broker, registry)
     jobs(2)
     refused, again = claim(2, worker=registry.worker_id)
     (outcome,), (retry,) = make_outcomes([refused], "SUCCESSFUL"), make_outcomes([again], "READY")
@@ -75,15 +74,20 @@ def test_what_runs_again_is_told_although_something_else_was_refused(broker: Any
 def test_what_is_released_and_was_to_be_cancelled_has_ended(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()
-    counted: list[tuple[str, str]] = []
-    recorder = Recorder(
-        broker, registry, lambda job, error: None, lambda job, outcome: counted.append((job.id, outcome.status))
-    )
+    recorder, announced = Recorder(broker, registry), list[tuple[str, str]]()
+
+    def note(*, job: Any, outcome: Any, **kwargs: Any) -> None:
+        announced.append((job.id, outcome.status))
+
     jobs(2)
     cancelled, other = claim(2, worker=registry.worker_id)
     broker.cancel([cancelled.id], reason="Cancelled by alice.")
-    recorder.release([cancelled, other])
-    assert (counted, recorder.finished) == ([(cancelled.id, "CANCELLED")], 1)
+    job_finished.connect(note)
+    try:
+        recorder.release([cancelled, other])
+    finally:
+        job_finished.disconnect(note)
+    assert (announced, recorder.finished) == ([(cancelled.id, "CANCELLED")], 1)
     assert str(Result.objects.get().id) == cancelled.id
     assert (str(Job.objects.get().id), Job.objects.get().status) == (other.id, "READY")
 
@@ -91,7 +95,7 @@ def test_what_is_released_and_was_to_be_cancelled_has_ended(broker: Any) -> None
 def test_what_comes_while_the_database_works_is_recorded_next(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()
-    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    recorder = Recorder(broker, registry)
     jobs(3)
     first, second, running = claim(3, worker=registry.worker_id)
     outcome, later = make_outcomes([first, second], "SUCCESSFUL")
@@ -115,7 +119,7 @@ def test_what_comes_while_the_database_works_is_recorded_next(broker: Any) -> No
 def test_a_run_that_ends_during_any_statement_is_recorded_next_with_all_it_has_said(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()
-    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    recorder = Recorder(broker, registry)
     jobs(30)
     claimed = claim(30, worker=registry.worker_id)
     waiting = list(zip(claimed, make_outcomes(claimed, "SUCCESSFUL"), strict=True))
@@ -151,7 +155,7 @@ def test_a_run_that_ends_during_any_statement_is_recorded_next_with_all_it_has_s
 def test_what_is_logged_costs_two_statements_for_all_and_none_where_nothing_is(broker: Any) -> None:
     registry = Registry(broker, Identity("test", [], [], 1))
     registry.register()
-    recorder = Recorder(broker, registry, lambda job, error: None, lambda job, outcome: None)
+    recorder = Recorder(broker, registry)
 
     def record(*, logging: bool) -> list[str]:
         jobs(3)
