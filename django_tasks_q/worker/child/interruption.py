@@ -1,19 +1,28 @@
 """Cancels a job, inside the process that runs it. The parent enforces the deadline."""
 
+import _thread
 import logging
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
 from django.db.transaction import TransactionManagementError
 
 from ...exceptions import SoftCancel, SoftTimeout
-from ..wire.tokens import TokenPipe
+from ..wire.tokens import CANCEL_SIGNAL, TokenPipe
 
-__all__ = ["CANCELLED", "Interruption", "pass_through_handlers", "true_error"]
+__all__ = ["CANCELLED", "SOON", "Interruption", "pass_through_handlers", "true_error", "would_be_lost"]
 
 CANCELLED = "The job was cancelled."
+# Seconds until an interruption that would be lost is tried again.
+SOON = 0.001
+# It swallows what is raised while it asks for the names of the process and of the asyncio task.
+SWALLOWS = logging.LogRecord.__init__.__code__
 # Errors of a connection that has been closed, or was left in the middle of a statement or a transaction.
 _COMPLAINTS = (OperationalError, InterfaceError, TransactionManagementError)
 
@@ -47,11 +56,16 @@ class Interruption:
         """Return whether this job is to be cancelled."""
         return seq in self._heard
 
-    def hear(self, number: int, frame: object) -> None:
+    def hear(self, number: int, frame: FrameType | None) -> None:
         """Handle the signal."""
         if self._numbers is not None:
             self._heard.update(self._numbers.take_back())
-        if self.is_cancelled:
+        if not self.is_cancelled:
+            return
+        if would_be_lost(frame):
+            # Not by an alarm, which is the soft limit's or the task's own.
+            _thread.start_new_thread(_signal_again, ())
+        else:
             self._interrupt()
 
     def arm(self, interrupt: Callable[[], object]) -> None:
@@ -80,6 +94,21 @@ class Interruption:
             return function(*args, **kwargs)
         finally:
             self._armed.clear()
+
+
+def would_be_lost(frame: FrameType | None) -> bool:
+    """Return whether what is raised in this frame would be swallowed by logging."""
+    while frame is not None:
+        if frame.f_code is SWALLOWS:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _signal_again() -> None:
+    time.sleep(SOON)
+    # To this thread, or a task that waits would go on waiting.
+    signal.pthread_kill(threading.main_thread().ident or 0, CANCEL_SIGNAL)
 
 
 def pass_through_handlers() -> None:

@@ -1,7 +1,6 @@
 """The soft time limit, inside the process that runs the task. The parent enforces the hard one."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,14 +8,9 @@ from types import FrameType
 from typing import Any
 
 from ...exceptions import SoftCancel, SoftTimeout
-from .interruption import CANCELLED, Interruption
+from .interruption import CANCELLED, SOON, Interruption, would_be_lost
 
 __all__ = ["await_within", "soft_limit"]
-
-# Seconds until an interruption that would be lost is tried again.
-SOON = 0.001
-# It swallows what is raised while it asks for the names of the process and of the asyncio task.
-SWALLOWS = logging.LogRecord.__init__.__code__
 
 
 @contextmanager
@@ -24,7 +18,7 @@ def soft_limit(seconds: float) -> Iterator[None]:
     """Raise SoftTimeout in the main thread when the block has lasted this many seconds."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if _would_be_lost(frame):
+        if would_be_lost(frame):
             signal.setitimer(signal.ITIMER_REAL, SOON)
         else:
             raise SoftTimeout(_message(seconds))
@@ -65,15 +59,6 @@ async def await_within(awaitable: Awaitable[Any], seconds: float | None, interru
         raise SoftCancel(CANCELLED) from error
     finally:
         interruption.disarm()
-
-
-def _would_be_lost(frame: FrameType | None) -> bool:
-    """Return whether what is raised here would be swallowed by logging."""
-    while frame is not None:
-        if frame.f_code is SWALLOWS:
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _message(seconds: float | None) -> str:

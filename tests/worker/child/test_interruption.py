@@ -1,16 +1,19 @@
 """The signal that cancels, at every moment of a job: before it begins, while it runs, when it is over."""
 
+import logging
+import multiprocessing
 import os
 import random
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from django_tasks_q.exceptions import SoftCancel
-from django_tasks_q.worker.child.interruption import Interruption
+from django_tasks_q.worker.child.interruption import SOON, Interruption
 from django_tasks_q.worker.wire.tokens import CANCEL_SIGNAL, TokenPipe
 from tests.waiting import LIMIT
 
@@ -80,6 +83,31 @@ def test_it_is_raised_once(numbers: TokenPipe, interruption: Interruption) -> No
     interruption.begin(1)
     assert interruption.run(catch_twice) == "done"
     assert len(caught) == 1
+
+
+def test_logging_does_not_swallow_it(
+    numbers: TokenPipe, interruption: Interruption, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    current, asked = multiprocessing.current_process, []
+
+    def slow() -> Any:
+        # A record asks for the name of the process, and ignores whatever that raises.
+        asked.append(time.monotonic())
+        ask(numbers, 1)
+        # Also when it is tried again.
+        spin(2 * SOON)
+        return current()
+
+    def log() -> None:
+        made = logging.LogRecord("name", logging.INFO, "path", 1, "message", (), None)
+        assert made.processName == current().name
+        threading.Event().wait(LIMIT)
+
+    monkeypatch.setattr(multiprocessing, "current_process", slow)
+    interruption.begin(1)
+    with pytest.raises(SoftCancel):
+        interruption.run(log)
+    assert len(asked) == 1
 
 
 def test_a_signal_without_a_number_does_nothing(interruption: Interruption) -> None:
