@@ -439,7 +439,7 @@ class TestConfiguration:
             "import sys, django; django.setup()\n"
             "from django_tasks_q.compat import task_backends\n"
             "from django_tasks_q.worker.child.executor import Executor\n"
-            "assert not Executor('default', print).middleware\n"
+            "assert not Executor('default').middleware\n"
             "assert not task_backends['default'].middleware.enqueue\n"
             "print('tests.middleware' in sys.modules)"
         )

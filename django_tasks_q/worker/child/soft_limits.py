@@ -1,16 +1,14 @@
 """The soft time limit, inside the process that runs the task. The parent enforces the hard one."""
 
-import asyncio
 import signal
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
-from ...exceptions import SoftCancel, SoftTimeout
-from .interruption import CANCELLED, SOON, Interruption, would_be_lost
+from ...exceptions import SoftTimeout
+from .interruption import SOON, would_be_lost
 
-__all__ = ["await_within", "soft_limit"]
+__all__ = ["soft_limit", "timed_out"]
 
 
 @contextmanager
@@ -21,7 +19,7 @@ def soft_limit(seconds: float) -> Iterator[None]:
         if would_be_lost(frame):
             signal.setitimer(signal.ITIMER_REAL, SOON)
         else:
-            raise SoftTimeout(_message(seconds))
+            raise timed_out(seconds)
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -32,34 +30,5 @@ def soft_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-async def await_within(awaitable: Awaitable[Any], seconds: float | None, interruption: Interruption) -> Any:
-    """Await, and cancel what is awaited after this many seconds, or if the job is to be cancelled.
-
-    Then raise SoftTimeout, or SoftCancel.
-    """
-    # In its own task: an interruption that comes too late must not hit the code around it.
-    loop, awaited = asyncio.get_running_loop(), asyncio.ensure_future(awaitable)
-
-    def interrupt() -> None:
-        # Called in the main thread; the loop runs in another one, and may have ended.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(awaited.cancel)
-
-    interruption.arm(interrupt)
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await awaited
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise SoftTimeout(_message(seconds)) from error
-    except asyncio.CancelledError as error:
-        if not interruption.is_cancelled:
-            raise
-        raise SoftCancel(CANCELLED) from error
-    finally:
-        interruption.disarm()
-
-
-def _message(seconds: float | None) -> str:
-    return f"The task has run for {seconds:g} s, its soft_timeout."
+def timed_out(seconds: float) -> SoftTimeout:
+    return SoftTimeout(f"The task has run for {seconds:g} s, its soft_timeout.")

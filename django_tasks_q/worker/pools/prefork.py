@@ -12,7 +12,8 @@ from ...services.registry import Registry
 from ...signals import child_exited, child_started
 from ..child.processes import kill_group
 from ..wire.channels import FrameBuffer
-from ..wire.frames import Begin, Limit, LogNote, ProgressNote, Ready, Run, encode_job
+from ..wire.frames import Begin, Limit, LogNote, ProgressNote, Ready, Run
+from ..wire.jobs import encode_job
 from ..wire.tokens import CANCEL_SIGNAL, TokenPipe
 from .base import Announced, Asked, Finished, PoolEvent, Returned
 from .catalog import TaskCatalog

@@ -13,10 +13,17 @@ from typing import Any
 import pytest
 
 from django_tasks_q.exceptions import SoftCancel
-from django_tasks_q.worker.child.interruption import SOON, Interruption
+from django_tasks_q.worker.child.cancel_listener import CancelListener
+from django_tasks_q.worker.child.interruption import SOON
+from django_tasks_q.worker.child.outbox import Outbox
+from django_tasks_q.worker.child.run_scope import RunScope
+from django_tasks_q.worker.wire.jobs import JobRow
 from django_tasks_q.worker.wire.tokens import CANCEL_SIGNAL, TokenPipe
 from tests.waiting import LIMIT
 
+from ..jobs import make_job
+
+JOB = make_job()
 COUNT = 2_000
 
 
@@ -28,8 +35,8 @@ def numbers() -> Iterator[TokenPipe]:
 
 
 @pytest.fixture
-def interruption(numbers: TokenPipe) -> Iterator[Interruption]:
-    made = Interruption(numbers)
+def listener(numbers: TokenPipe) -> Iterator[CancelListener]:
+    made = CancelListener(numbers)
     before = signal.signal(CANCEL_SIGNAL, made.hear)
     yield made
     signal.signal(CANCEL_SIGNAL, before)
@@ -47,28 +54,35 @@ def spin(seconds: float = 0.0001) -> str:
     return "done"
 
 
-def run(interruption: Interruption, seq: int, seconds: float = 0.0001) -> str:
-    interruption.begin(seq)
+def begin(listener: CancelListener, seq: int) -> RunScope:
+    scope = RunScope(seq, JobRow.of(JOB, "default", 1.0, "worker-1", 0.0), Outbox())
+    listener.begin(scope)
+    return scope
+
+
+def run(listener: CancelListener, seq: int) -> str:
     try:
-        return str(interruption.run(spin, seconds))
+        return str(begin(listener, seq).call(spin, (), {}))
     except SoftCancel:
         return "cancelled"
 
 
-def test_what_was_asked_for_before_it_began_is_cancelled(numbers: TokenPipe, interruption: Interruption) -> None:
+def test_what_was_asked_for_before_it_began_is_cancelled(numbers: TokenPipe, listener: CancelListener) -> None:
     ask(numbers, 2)
-    assert [run(interruption, seq) for seq in (1, 2, 3)] == ["done", "cancelled", "done"]
+    assert [run(listener, seq) for seq in (1, 2, 3)] == ["done", "cancelled", "done"]
 
 
-def test_what_is_over_is_not(numbers: TokenPipe, interruption: Interruption) -> None:
-    assert run(interruption, 1) == "done"
+def test_what_is_over_is_not(numbers: TokenPipe, listener: CancelListener) -> None:
+    first = begin(listener, 1)
+    assert first.call(spin, (), {}) == "done"
     ask(numbers, 1)
-    assert interruption.is_cancelled
-    assert run(interruption, 2) == "done"
-    assert not interruption.is_cancelled
+    assert first.is_cancelled
+    second = begin(listener, 2)
+    assert second.call(spin, (), {}) == "done"
+    assert not second.is_cancelled
 
 
-def test_it_is_raised_once(numbers: TokenPipe, interruption: Interruption) -> None:
+def test_it_is_raised_once(numbers: TokenPipe, listener: CancelListener) -> None:
     caught = []
 
     def catch_twice() -> str:
@@ -80,13 +94,12 @@ def test_it_is_raised_once(numbers: TokenPipe, interruption: Interruption) -> No
                 caught.append(error)
         return "done"
 
-    interruption.begin(1)
-    assert interruption.run(catch_twice) == "done"
+    assert begin(listener, 1).call(catch_twice, (), {}) == "done"
     assert len(caught) == 1
 
 
 def test_logging_does_not_swallow_it(
-    numbers: TokenPipe, interruption: Interruption, monkeypatch: pytest.MonkeyPatch
+    numbers: TokenPipe, listener: CancelListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     current, asked = multiprocessing.current_process, []
 
@@ -104,18 +117,17 @@ def test_logging_does_not_swallow_it(
         threading.Event().wait(LIMIT)
 
     monkeypatch.setattr(multiprocessing, "current_process", slow)
-    interruption.begin(1)
     with pytest.raises(SoftCancel):
-        interruption.run(log)
+        begin(listener, 1).call(log, (), {})
     assert len(asked) == 1
 
 
-def test_a_signal_without_a_number_does_nothing(interruption: Interruption) -> None:
+def test_a_signal_without_a_number_does_nothing(listener: CancelListener) -> None:
     os.kill(os.getpid(), CANCEL_SIGNAL)
-    assert run(interruption, 1) == "done"
+    assert run(listener, 1) == "done"
 
 
-def test_only_what_was_asked_for_is_cancelled_however_late(numbers: TokenPipe, interruption: Interruption) -> None:
+def test_only_what_was_asked_for_is_cancelled_however_late(numbers: TokenPipe, listener: CancelListener) -> None:
     """Very many jobs, and somebody who cancels those around the running one at random, late or twice."""
     running, over = [0], threading.Event()
     asked: set[int] = set()
@@ -135,7 +147,7 @@ def test_only_what_was_asked_for_is_cancelled_however_late(numbers: TokenPipe, i
         # Until some were cancelled, and some were not, however little time the thread was given.
         while running[0] < COUNT or (not set() < cancelled < asked and time.monotonic() < deadline):
             running[0] += 1
-            if run(interruption, running[0]) == "cancelled":
+            if run(listener, running[0]) == "cancelled":
                 cancelled.add(running[0])
     finally:
         over.set()
