@@ -57,8 +57,7 @@ class PreforkPool:
         self.news = News()
         self.catalog = TaskCatalog()
         self._server: ForkServer | None = None
-        self._numbers = 0
-        self._sequence = 0
+        self._numbers = self._sequence = 0
         self.traffic = Traffic()
         self.respawn = RespawnDelay()
 
