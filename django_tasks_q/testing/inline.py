@@ -4,7 +4,8 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils import timezone
@@ -13,7 +14,9 @@ from ..brokers.base import Broker
 from ..brokers.values import ClaimedJob
 from ..compat import task_backends
 from ..exceptions import TaskTimeout
+from ..middleware import Hook
 from ..moments import to_aware
+from ..results import Context
 from ..retries import RetryDecision
 from ..worker.child.attempts import Attempt
 from ..worker.child.executor import Executor
@@ -105,11 +108,23 @@ class InlineExecutor(Executor):
         self.context = contextvars.Context()
         # The framework keeps the backends there.
         self.context.run(task_backends.__getitem__, alias)
+        if self.middleware:
+            self.middleware = (Hook("run_jobs()", self._commit_after), *self.middleware)
         self.error: BaseException | None = None
 
     def run(self, scope: RunScope) -> Run:
         self.error = None
         return super().run(scope)
+
+    @contextmanager
+    def _commit_after(self, context: Context) -> Iterator[None]:
+        """Around all middleware, do what it has left to on_commit(); in a worker it is in no transaction."""
+        try:
+            yield
+        except ENDS:
+            self.connections.commit()
+            raise
+        self.connections.commit()
 
     def _call(self, attempt: Attempt) -> Any:
         try:
