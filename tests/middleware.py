@@ -105,6 +105,16 @@ class RaisesAfter(Middleware):
             raise self.error("too late")
 
 
+class LeavesToCommit(Middleware):
+    @contextmanager
+    def run(self, context: Context) -> Iterator[None]:
+        transaction.on_commit(lambda: EVENTS.append("before is committed"))
+        try:
+            yield
+        finally:
+            transaction.on_commit(lambda: EVENTS.append("after is committed"))
+
+
 class EndsAfter(RaisesAfter):
     error = SystemExit
 

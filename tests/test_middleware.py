@@ -379,6 +379,13 @@ class TestErrorsOfRuns:
 
 
 class TestBackendsForTests:
+    @pytest.mark.parametrize(("task", "atomic"), [(tasks.boom, False), (tasks.noop, False), (tasks.noop, True)])
+    def test_what_it_leaves_to_on_commit_is_done(self, settings: Any, task: Any, *, atomic: bool) -> None:
+        use(settings, "LeavesToCommit")
+        task.using(atomic=atomic).enqueue("x")
+        run_one()
+        assert EVENTS == ["before is committed", "after is committed"]
+
     def test_immediate(self, settings: Any) -> None:
         use(settings, "Recording", "RequestId", backend="django_tasks_q.testing.ImmediateBackend")
         request_id.set("r-1")
@@ -439,7 +446,7 @@ class TestConfiguration:
             "import sys, django; django.setup()\n"
             "from django_tasks_q.compat import task_backends\n"
             "from django_tasks_q.worker.child.executor import Executor\n"
-            "assert not Executor('default', print).middleware\n"
+            "assert not Executor('default').middleware\n"
             "assert not task_backends['default'].middleware.enqueue\n"
             "print('tests.middleware' in sys.modules)"
         )

@@ -4,27 +4,31 @@ import asyncio
 import contextvars
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import replace
-from inspect import iscoroutinefunction
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.utils import timezone
 
+from ..brokers.base import Broker
+from ..brokers.values import ClaimedJob
 from ..compat import task_backends
 from ..exceptions import TaskTimeout
+from ..middleware import Hook
 from ..moments import to_aware
+from ..results import Context
 from ..retries import RetryDecision
 from ..worker.child.attempts import Attempt
 from ..worker.child.executor import Executor
-from ..worker.child.interruption import Interruption, raise_cancelled
 from ..worker.child.log_capture import LogCapture
-from ..worker.child.progress import Reporter
-from ..worker.child.rows import JobRow
-from ..worker.wire.frames import Limit, Run
+from ..worker.child.outbox import Outbox
+from ..worker.child.run_scope import RunScope, raise_cancelled
+from ..worker.recording.log_book import LogBook
+from ..worker.wire.frames import LogNote, ProgressNote, Run
+from ..worker.wire.jobs import JobRow
 from .connections import BorrowedConnections, is_boundary
 
-__all__ = ["InlineExecutor", "InlineInterruption"]
+__all__ = ["InlineExecutor", "InlineOutbox", "InlineScope"]
 
 logger = logging.getLogger("django_tasks_q.worker")
 # How a statement begins that asks running jobs to stop: see brokers.cancel.
@@ -33,33 +37,59 @@ ASKS_TO_STOP = "cancel_requested_at = %s"
 ENDS = (Exception, SystemExit, asyncio.CancelledError)
 
 
-class InlineInterruption(Interruption):
-    """Hears the wish to cancel the running job as it is written by this thread, and asks the database for others'.
+class InlineOutbox(Outbox):
+    """Keeps what a run says until it is recorded. latest: the last progress, as JSON text."""
 
-    find: returns whether the database has a mark on the running job. A sync task is interrupted at its next statement
-    on the queue's connection, but for the queue's own.
+    def __init__(self, job: ClaimedJob, lines: LogBook) -> None:
+        self._job = job
+        self._lines = lines
+        self.latest = ""
+
+    def progress(self, note: ProgressNote) -> None:
+        self.latest = note.text
+
+    def logs(self, note: LogNote) -> None:
+        self._lines.take(self._job, note)
+
+
+class InlineScope(RunScope):
+    """Hears the wish to cancel the job as it is written by this thread, and asks the database for others'.
+
+    A sync task is interrupted at its next statement on the queue's connection, but for the queue's own.
     """
 
-    def __init__(self, find: Callable[[], bool]) -> None:
-        super().__init__()
-        self._find = find
-        self._key: object = None
+    def __init__(self, seq: int, job: JobRow, outbox: Outbox, broker: Broker) -> None:
+        super().__init__(seq, job, outbox)
+        self._broker = broker
+        self._key = broker.dialect.to_key(job.id)
 
-    def expect(self, key: object) -> None:
-        """From now on the running job has this key."""
-        self._key = key
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the job is to be cancelled. A task that is async hears only of this thread's."""
+        return self.cancel_heard or (not self.has_ended and not _is_async() and self._is_marked())
 
-    def is_meant(self, seq: int) -> bool:
-        """Return whether this job is to be cancelled. A task that is async hears only of this thread's."""
-        return super().is_meant(seq) or (seq == self._running and not _is_async() and self._find())
+    def _is_marked(self) -> bool:
+        return bool(self._broker.find_cancelled(self.job.worker_id, [self.job.id]))
+
+    def call(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        soft_timeout: float | None = None,
+    ) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            # The limit is a signal, which only the main thread can have.
+            soft_timeout = None
+        return super().call(function, args, kwargs, soft_timeout)
 
     def execute(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
         """Listen to the statements on a connection, as one of its wrappers."""
-        if self._armed and self.is_cancelled and not _is_own(sql):
+        if self._armed and self.cancel_heard and not _is_own(sql):
             self._interrupt()
         done = execute(sql, params, many, context)
         if ASKS_TO_STOP in str(sql) and self._key in params:
-            self._heard.add(self._running)
+            self.cancel_heard = True
             if self._armed and self._armed[-1] is not raise_cancelled:
                 # An async task is told, nothing is raised here.
                 self._interrupt()
@@ -72,22 +102,31 @@ class InlineExecutor(Executor):
     connections: BorrowedConnections
     logged = ENDS
 
-    def __init__(self, alias: str, interruption: Interruption, reporter: Reporter, capture: LogCapture | None) -> None:
-        super().__init__(alias, _ignore, interruption, reporter, capture, connections=BorrowedConnections())
+    def __init__(self, alias: str, capture: LogCapture | None) -> None:
+        super().__init__(alias, capture, BorrowedConnections())
         # A worker knows nothing of the language and the time zone of a test.
         self.context = contextvars.Context()
         # The framework keeps the backends there.
         self.context.run(task_backends.__getitem__, alias)
+        if self.middleware:
+            self.middleware = (Hook("run_jobs()", self._commit_after), *self.middleware)
         self.error: BaseException | None = None
 
-    def execute(self, seq: int, body: bytes) -> Run:
+    def run(self, scope: RunScope) -> Run:
         self.error = None
-        return super().execute(seq, body)
+        return super().run(scope)
+
+    @contextmanager
+    def _commit_after(self, context: Context) -> Iterator[None]:
+        """Around all middleware, do what it has left to on_commit(); in a worker it is in no transaction."""
+        try:
+            yield
+        except ENDS:
+            self.connections.commit()
+            raise
+        self.connections.commit()
 
     def _call(self, attempt: Attempt) -> Any:
-        if threading.current_thread() is not threading.main_thread() and not iscoroutinefunction(attempt.task.func):
-            # The limit is a signal, which only the main thread can have.
-            attempt.options = replace(attempt.options, soft_timeout=None)
         try:
             value = super()._call(attempt)
         except Exception:
@@ -115,23 +154,19 @@ class InlineExecutor(Executor):
             raise error
         return super()._after_error(attempt, error)
 
-    def _failed(self, seq: int, row: JobRow, started_at: float, error: BaseException, decision: RetryDecision) -> Run:
+    def _failed(self, scope: RunScope, error: BaseException, decision: RetryDecision) -> Run:
         self.error = error
-        return super()._failed(seq, row, started_at, error, decision)
+        return super()._failed(scope, error, decision)
 
 
 def _refuse_late(attempt: Attempt) -> None:
     """Raise TaskTimeout for a run in which a worker would have killed its process."""
     limit = attempt.options.timeout
-    elapsed = to_aware(timezone.now()).timestamp() - attempt.started_at - attempt.row.clock
+    elapsed = to_aware(timezone.now()).timestamp() - attempt.row.began_at - attempt.row.clock
     if limit is not None and elapsed > limit:
         raise TaskTimeout(
             f"The job ran longer than its timeout of {limit:g} s; a worker would have killed its process."
         )
-
-
-def _ignore(limit: Limit) -> None:
-    """Do nothing: nobody could kill the process of the test."""
 
 
 def _is_own(sql: object) -> bool:

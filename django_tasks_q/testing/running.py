@@ -19,13 +19,13 @@ from ..lifecycle import Ending, JobStatus, ResultStatus
 from ..models import Job
 from ..results import TasksQResult
 from ..worker.child.log_capture import LogCapture
-from ..worker.child.progress import Reporter
 from ..worker.recording.events import send_recorded, send_superseded
 from ..worker.recording.log_book import LogBook
 from ..worker.recording.outcomes import outcome_of_run
-from ..worker.wire.frames import HEADER, ProgressNote, Run, encode_job
+from ..worker.wire.frames import Run
+from ..worker.wire.jobs import JobRow
 from .clock import on_test_clock, seconds_ahead
-from .inline import InlineExecutor, InlineInterruption
+from .inline import InlineExecutor, InlineOutbox, InlineScope
 from .scope import find_aliases
 from .stored import stored_results
 
@@ -109,12 +109,8 @@ class InlineWorker:
         self.ignore_delays = ignore_delays
         self._refuse_unknown_queues()
         self.lines = LogBook(self.broker.options.max_logs)
-        self._interruption = InlineInterruption(self._is_cancelled)
         self._capture = self._make_capture()
-        reporter = Reporter(self._note_progress)
-        self._executor = InlineExecutor(alias, self._interruption, reporter, self._capture)
-        self._job: ClaimedJob
-        self._progress = ""
+        self._executor = InlineExecutor(alias, self._capture)
         self._seq = 0
         self._last_queue = ""
 
@@ -127,7 +123,7 @@ class InlineWorker:
         options = self.broker.options
         if options.capture_logs is None:
             return None
-        return LogCapture(lambda note: self.lines.take(self._job, note), options.capture_logs, options.max_logs)
+        return LogCapture(options.capture_logs, options.max_logs)
 
     # claim
 
@@ -160,12 +156,12 @@ class InlineWorker:
 
     def run(self, job: ClaimedJob) -> BaseException | None:
         """Run a job and record how it ended; return the error if it has FAILED with one."""
-        clock = seconds_ahead()
+        clock, outbox = seconds_ahead(), InlineOutbox(job, self.lines)
         expired = expired_outcome(job, clock)
         if expired is not None:
             self._record(job, expired)
             return None
-        run = self._execute(job, clock)
+        run = self._execute(job, outbox, clock)
         outcome = outcome_of_run(job, run, clock, time.time())
         if run.ending is Ending.SUPERSEDED:
             self.lines.drop(job)
@@ -173,17 +169,16 @@ class InlineWorker:
         elif run.recorded:
             self.lines.drop(job)
             send_recorded(type(self.backend), job, outcome)
-        elif self._record(job, outcome).status == ResultStatus.FAILED:
+        elif self._record(job, outcome, outbox.latest).status == ResultStatus.FAILED:
             return self._executor.error
         return None
 
-    def _execute(self, job: ClaimedJob, clock: float, ended: str | None = None) -> Run:
-        self._job, self._progress = job, ""
+    def _execute(self, job: ClaimedJob, outbox: InlineOutbox, clock: float, ended: str | None = None) -> Run:
         self._seq += 1
-        self._interruption.expect(self.broker.dialect.to_key(job.id))
-        frame = encode_job(self._seq, job, WORKER, clock, ended)
-        with self.broker.connection.execute_wrapper(self._interruption.execute), _timer_kept(), self._capturing():
-            return self._executor.execute(self._seq, frame[HEADER.size :])
+        row = JobRow.of(job, self.alias, time.time(), WORKER, clock, ended)
+        scope = InlineScope(self._seq, row, outbox, self.broker)
+        with self.broker.connection.execute_wrapper(scope.execute), _timer_kept(), self._capturing():
+            return self._executor.run(scope)
 
     @contextmanager
     def _capturing(self) -> Iterator[None]:
@@ -196,20 +191,14 @@ class InlineWorker:
         finally:
             logging.root.removeHandler(self._capture)
 
-    def _is_cancelled(self) -> bool:
-        return bool(self.broker.find_cancelled(WORKER, [self._job.id]))
-
-    def _note_progress(self, note: ProgressNote) -> None:
-        self._progress = note.text
-
     # record
 
-    def _record(self, job: ClaimedJob, outcome: Outcome) -> Outcome:
+    def _record(self, job: ClaimedJob, outcome: Outcome, progress: str = "") -> Outcome:
         """Record an outcome, and say so; return it as it was recorded."""
         self.lines.end(job)
         with self.broker.transaction():
-            if self._progress:
-                self.broker.note_progress(WORKER, {job.id: self._progress})
+            if progress:
+                self.broker.note_progress(WORKER, {job.id: progress})
             self.broker.note_logs(WORKER, self.lines.due())
             recorded = self.broker.finish(WORKER, [outcome])
         self.lines.settle()
@@ -220,7 +209,7 @@ class InlineWorker:
         send_recorded(type(self.backend), job, actual)
         if actual.error is not None and not actual.was_announced:
             # Taken for one that runs again, its end has not been announced.
-            self._execute(job, seconds_ahead(), actual.error)
+            self._execute(job, InlineOutbox(job, self.lines), seconds_ahead(), actual.error)
         return actual
 
 

@@ -2,16 +2,16 @@
 
 import time
 from itertools import count
-from socket import socketpair
 from typing import Any
 
 from django_tasks_q import TasksQResult
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.brokers.values import ClaimedJob
 from django_tasks_q.worker.child.executor import Executor
+from django_tasks_q.worker.child.outbox import Outbox
+from django_tasks_q.worker.child.run_scope import RunScope
 from django_tasks_q.worker.recording.outcomes import outcome_of_run
-from django_tasks_q.worker.wire.channels import FrameReader
-from django_tasks_q.worker.wire.frames import Limit, encode_job
+from django_tasks_q.worker.wire.jobs import JobRow
 
 __all__ = ["WORKER", "run_now", "run_ready"]
 
@@ -32,7 +32,7 @@ def run_now(result: TasksQResult, *, worker_id: str = WORKER) -> TasksQResult:
 def run_ready(alias: str = "default", queue_name: str = "default", *, worker_id: str = WORKER) -> list[str]:
     """Run one attempt of each READY job of a queue, one after the other; return their ids."""
     broker = get_broker(alias)
-    executor = Executor(alias, announce=_leave_to_nobody)
+    executor = Executor(alias)
     jobs = broker.claim(worker_id, queue_name, 1_000)
     for job in jobs:
         _run(broker, executor, job, worker_id)
@@ -40,22 +40,8 @@ def run_ready(alias: str = "default", queue_name: str = "default", *, worker_id:
 
 
 def _run(broker: Any, executor: Executor, job: ClaimedJob, worker_id: str) -> None:
-    number, body = _frame(job, worker_id)
-    run = executor.execute(number, body)
+    row = JobRow.of(job, broker.alias, time.time(), worker_id, CLOCK)
+    run = executor.run(RunScope(next(_numbers), row, Outbox()))
     if not run.recorded:
         outcome = outcome_of_run(job, run, CLOCK, time.time())
         assert job.id in broker.finish(worker_id, [outcome]), f"{job.id} was taken from {worker_id}."
-
-
-def _frame(job: ClaimedJob, worker_id: str) -> tuple[int, bytes]:
-    """Return what a child would read from its supervisor."""
-    supervisor, child = socketpair()
-    with supervisor, child:
-        supervisor.sendall(encode_job(next(_numbers), job, worker_id, CLOCK))
-        frame = FrameReader(child).read()
-    assert frame is not None
-    return frame
-
-
-def _leave_to_nobody(limit: Limit) -> None:
-    """Hard time limits are the supervisor's, and there is none."""

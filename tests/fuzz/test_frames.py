@@ -18,13 +18,12 @@ from django_tasks_q.worker.wire.frames import (
     ProgressNote,
     Ready,
     Run,
-    decode_job,
-    encode_job,
     encode_limit,
     encode_logs,
     encode_progress,
     encode_ready,
 )
+from django_tasks_q.worker.wire.jobs import JobRow, encode_job
 from tests.hypotheses import JSON, NAMES, examples
 from tests.worker.jobs import make_job
 
@@ -119,11 +118,10 @@ def test_a_job_arrives_as_it_was_sent(job: Any) -> None:
         ours.sendall(encode_job(3, job, "w", 0.5))
         frame = FrameReader(theirs).read()
     assert frame is not None
-    found = decode_job(frame[1])
-    fields = json.loads(found.fields)
-    assert (found.id, found.task_path, fields["queue_name"]) == (job.id, job.task_path, job.queue_name)
-    assert (fields["priority"], fields["attempt"]) == (job.priority, job.attempt)
-    assert (found.args, found.kwargs, found.errors) == (job.args, job.kwargs, job.errors)
+    found = JobRow(frame[1], "default", 1.0)
+    assert (found.id, found.task_path, found.queue_name) == (job.id, job.task_path, job.queue_name)
+    assert (found.priority, found.attempt) == (job.priority, job.attempt)
+    assert found.stored_arguments == (job.args, job.kwargs)
 
 
 @examples(60)

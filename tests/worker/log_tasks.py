@@ -15,7 +15,7 @@ from typing import Any
 from asgiref.sync import sync_to_async
 
 from django_tasks_q import SoftCancel, SoftTimeout, task
-from django_tasks_q.worker.child import log_capture
+from django_tasks_q.worker.child import run_log
 from tests.waiting import wait_for
 
 # The root's level is WARNING, as Django leaves it; this one's own level lets more through.
@@ -71,7 +71,7 @@ def be_killed(how: str, path: str) -> None:
     time.sleep(0.6)
     logger.info("the last that was sent")
     # However long the machine stands still between the two.
-    log_capture.INTERVAL = 3_600.0
+    run_log.INTERVAL = 3_600.0
     logger.info("this one was not")
     Path(path).touch()
     if how == "exit":

@@ -11,8 +11,8 @@ from django_tasks_q import Context
 from django_tasks_q.models import Job
 from django_tasks_q.results import Progress
 from django_tasks_q.worker.child import progress as module
-from django_tasks_q.worker.child.interruption import Interruption
-from django_tasks_q.worker.child.progress import INTERVAL, Reporter, RunControl
+from django_tasks_q.worker.child.outbox import Outbox
+from django_tasks_q.worker.child.progress import INTERVAL, ProgressReporter
 from django_tasks_q.worker.wire.frames import ProgressNote
 from tests import tasks as usual
 from tests.conftest import StartWorker
@@ -62,24 +62,30 @@ def test_a_large_message_does_not_block_the_others(start_worker: StartWorker) ->
     assert [len(result.progress.message) for result in results] == [500, 3]
 
 
+class Kept(Outbox):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[ProgressNote] = []
+
+    def progress(self, note: ProgressNote) -> None:
+        self.notes.append(note)
+
+
 def test_notes_are_few_and_the_last_is_among_them(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_000.0
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
-    notes: list[ProgressNote] = []
-    reporter = Reporter(notes.append)
-    reporter.begin(5, 0.0)
-    control = RunControl(5, Interruption(), reporter)
+    kept = Kept()
+    reporter = ProgressReporter(5, 0.0, kept)
     for count in range(24):
-        control.report_progress(count, None, "")
+        reporter.report(count, None, "")
         now += INTERVAL / 8
     reporter.end()
-    assert [json.loads(note.text)["done"] for note in notes] == [0, 8, 16, 23]
+    assert [json.loads(note.text)["done"] for note in kept.notes] == [0, 8, 16, 23]
     # What comes after the end is nobody's.
-    control.report_progress(1, 2, "")
-    reporter.begin(6, 0.0)
-    control.report_progress(1, 2, "")
+    reporter.report(1, 2, "")
     reporter.end()
-    assert {note.seq for note in notes} == {5}
+    assert len(kept.notes) == 4
 
 
 @pytest.mark.parametrize(

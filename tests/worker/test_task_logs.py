@@ -11,10 +11,13 @@ from django_tasks_q import TasksQResult
 from django_tasks_q.control import jobs
 from django_tasks_q.models import JobLog
 from django_tasks_q.monitoring.job_logs import LoggedAttempt, find_lines
-from django_tasks_q.worker.child import log_capture as module
-from django_tasks_q.worker.child.log_capture import INTERVAL, LogCapture
-from django_tasks_q.worker.child.rows import JobRow
-from django_tasks_q.worker.wire.frames import LogNote, decode_job, encode_job
+from django_tasks_q.worker.child import run_log as module
+from django_tasks_q.worker.child.log_capture import LogCapture
+from django_tasks_q.worker.child.outbox import Outbox
+from django_tasks_q.worker.child.run_log import INTERVAL
+from django_tasks_q.worker.child.run_scope import RunScope
+from django_tasks_q.worker.wire.frames import LogNote
+from django_tasks_q.worker.wire.jobs import JobRow
 from tests import tasks as usual
 from tests.conftest import StartWorker
 from tests.rows import row_of
@@ -220,49 +223,72 @@ def test_a_signal_handler_may_log_while_lines_are_sent(start_worker: StartWorker
     assert wait_for_results([usual.add.enqueue(1, 2)]) == [3]
 
 
-def running() -> JobRow:
-    """Return a job as a child has it."""
-    header, frame = 13, encode_job(1, make_job(), "worker-1", 0.0)
-    return JobRow(decode_job(frame[header:]), "default", time.time())
+class Kept(Outbox):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[LogNote] = []
+
+    def logs(self, note: LogNote) -> None:
+        self.notes.append(note)
+
+
+class Broken(Outbox):
+    def logs(self, note: LogNote) -> None:
+        raise BrokenPipeError
+
+
+def begin(capture: LogCapture, seq: int, outbox: Outbox) -> RunScope:
+    """Begin a job as a child does."""
+    scope = RunScope(seq, JobRow.of(make_job(), "default", time.time(), "worker-1", 0.0), outbox)
+    capture.running = scope
+    return scope
+
+
+def record(**values: object) -> logging.LogRecord:
+    return logging.makeLogRecord({"name": "shop", "levelno": 40, "levelname": "ERROR", "msg": "hello"} | values)
 
 
 def test_notes_are_few_and_what_comes_after_the_end_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
     now, count = 1_000.0, 2_200
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now, time=time.time))
-    notes: list[LogNote] = []
-    capture = LogCapture(notes.append, "INFO", 10_000)
-    record = logging.makeLogRecord({"name": "shop", "levelno": 20, "levelname": "INFO", "msg": "hello"})
-    capture.handle(record)
-    capture.begin(5, running(), held=False)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    capture, kept = LogCapture("INFO", 10_000), Kept()
+    capture.handle(record())
+    scope = begin(capture, 5, kept)
     for _ in range(count):
-        capture.handle(record)
+        capture.handle(record())
         now += INTERVAL / 1_000
-    capture.end()
-    capture.handle(record)
-    assert {note.seq for note in notes} == {5}
+    capture.running = None
+    scope.end()
+    capture.handle(record())
+    assert {note.seq for note in kept.notes} == {5}
     # Each time what there is room for, in two halves.
-    assert len(notes) <= 2 * 4
-    sent = sum(len(note.lines) + note.left_out for note in notes)
+    assert len(kept.notes) <= 2 * 4
+    sent = sum(len(note.lines) + note.left_out for note in kept.notes)
     assert sent == count
-    notes.clear()
-    capture.begin(6, running(), held=False)
-    capture.end()
-    assert notes == []
+    kept.notes.clear()
+    begin(capture, 6, kept).end()
+    assert kept.notes == []
+
+
+@pytest.mark.parametrize("has_logged", [True, False])
+def test_a_thread_that_is_in_the_middle_of_a_line_at_the_end_sends_nothing(*, has_logged: bool) -> None:
+    capture, kept = LogCapture("INFO", 10_000), Kept()
+    scope = begin(capture, 5, kept)
+    if has_logged:
+        capture.handle(record())
+    scope.end()
+    kept.notes.clear()
+    capture.handle(record())
+    assert kept.notes == []
 
 
 def test_what_cannot_be_sent_does_not_end_the_task() -> None:
-    def send(note: LogNote) -> None:
-        raise BrokenPipeError
-
-    capture = LogCapture(send, "INFO", 10_000)
-    capture.begin(5, running(), held=False)
-    odd: dict[str, object] = {"name": ["odd"], "levelno": 40, "levelname": "ERROR", "msg": "hello"}
-    capture.handle(logging.makeLogRecord(odd))
-    capture.handle(logging.makeLogRecord(odd | {"name": "shop"}))
-    capture.end()
-    notes: list[LogNote] = []
-    capture._send = notes.append
-    capture.begin(6, running(), held=False)
-    capture.handle(logging.makeLogRecord(odd | {"name": "shop", "msg": "again"}))
-    capture.end()
-    assert [line[3] for note in notes for line in note.lines] == ["again"]
+    capture, kept = LogCapture("INFO", 10_000), Kept()
+    scope = begin(capture, 5, Broken())
+    capture.handle(record(name=["odd"]))
+    capture.handle(record())
+    scope.end()
+    begin(capture, 6, kept)
+    capture.handle(record(msg="again"))
+    assert [line[3] for note in kept.notes for line in note.lines] == ["again"]

@@ -9,20 +9,23 @@ from ...compat import BaseTask
 from ...results import Context, TasksQResult, result_from_row
 from ...task_options import TaskOptions
 from ..wire.frames import Run
-from .rows import JobRow
+from ..wire.jobs import JobRow
+from .run_scope import RunScope
 
 __all__ = ["Attempt", "success"]
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One run of a job in progress. context: what the task and the middleware see of it, if any of them looks."""
+    """One run of a job in progress, as the executor has it: of what task, and how.
 
-    seq: int
+    context: what the task and the middleware see of it, if any of them looks.
+    """
+
+    scope: RunScope
     row: JobRow
     task: BaseTask
     options: TaskOptions
-    started_at: float
     context: Context | None = None
     _result: TasksQResult[Any] | None = None
 

@@ -22,7 +22,7 @@ from ...lifecycle import Ending
 from ...moments import utc_after
 from ...payloads import clean_text
 from ...tracebacks import error_group, frames_of
-from .rows import JobRow
+from ..wire.jobs import JobRow
 
 __all__ = ["error_entry", "gone_error", "make_entry", "refusal", "summary"]
 

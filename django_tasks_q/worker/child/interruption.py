@@ -1,85 +1,32 @@
-"""Cancels a job, inside the process that runs it. The parent enforces the deadline."""
+"""SoftTimeout and SoftCancel, which a signal raises in the middle of a task, on their way to it."""
 
 import logging
 import sys
-from collections.abc import Callable
-from typing import Any
+from types import FrameType
 
 from django.db import InterfaceError, OperationalError
 from django.db.transaction import TransactionManagementError
 
 from ...exceptions import SoftCancel, SoftTimeout
-from ..wire.tokens import TokenPipe
 
-__all__ = ["CANCELLED", "Interruption", "pass_through_handlers", "true_error"]
+__all__ = ["CANCELLED", "SOON", "pass_through_handlers", "true_error", "would_be_lost"]
 
 CANCELLED = "The job was cancelled."
+# Seconds until an interruption that would be lost is tried again.
+SOON = 0.001
+# It swallows what is raised while it asks for the names of the process and of the asyncio task.
+_SWALLOWS = logging.LogRecord.__init__.__code__
 # Errors of a connection that has been closed, or was left in the middle of a statement or a transaction.
 _COMPLAINTS = (OperationalError, InterfaceError, TransactionManagementError)
 
 
-class Interruption:
-    """Interrupts the running job, once, when the parent asks for that; never another job.
-
-    numbers: the pipe with the numbers of the jobs that are to be cancelled. A signal says that there is something to
-    read; it may come before the job begins or after it has ended.
-    """
-
-    def __init__(self, numbers: TokenPipe | None = None) -> None:
-        self._numbers = numbers
-        self._running = 0
-        self._heard: set[int] = set()
-        # At most one, and a list, because taking it is one step: only one caller gets it.
-        self._armed: list[Callable[[], object]] = []
-
-    def begin(self, seq: int) -> None:
-        """Start: this is now the running job."""
-        self._running = seq
-        if self._heard:
-            self._heard.difference_update([number for number in self._heard if number < seq])
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the running job is to be cancelled."""
-        return self._running in self._heard
-
-    def is_meant(self, seq: int) -> bool:
-        """Return whether this job is to be cancelled."""
-        return seq in self._heard
-
-    def hear(self, number: int, frame: object) -> None:
-        """Handle the signal."""
-        if self._numbers is not None:
-            self._heard.update(self._numbers.take_back())
-        if self.is_cancelled:
-            self._interrupt()
-
-    def arm(self, interrupt: Callable[[], object]) -> None:
-        """Have this called on cancellation, at once if the job is already to be cancelled."""
-        self._armed.append(interrupt)
-        if self.is_cancelled:
-            self._interrupt()
-
-    def disarm(self) -> None:
-        self._armed.clear()
-
-    def _interrupt(self) -> None:
-        try:
-            interrupt = self._armed.pop()
-        except IndexError:
-            return
-        interrupt()
-
-    def run(self, function: Callable[..., Any], *args: object, **kwargs: object) -> Any:
-        """Call a function in the main thread, and raise SoftCancel in it if the job is to be cancelled."""
-        try:
-            self._armed.append(raise_cancelled)
-            # Every job passes here, and nearly always there is nothing.
-            if self._heard and self.is_cancelled:
-                self._interrupt()
-            return function(*args, **kwargs)
-        finally:
-            self._armed.clear()
+def would_be_lost(frame: FrameType | None) -> bool:
+    """Return whether what is raised in this frame would be swallowed by logging."""
+    while frame is not None:
+        if frame.f_code is _SWALLOWS:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def pass_through_handlers() -> None:
@@ -104,7 +51,3 @@ def true_error(error: BaseException) -> BaseException:
             return found
         found = found.__context__
     return error
-
-
-def raise_cancelled() -> None:
-    raise SoftCancel(CANCELLED)

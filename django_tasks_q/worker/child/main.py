@@ -5,25 +5,25 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
 from io import TextIOWrapper
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...brokers import get_broker
 from ...conf import Options
 from ..wire.begun import BegunMark
 from ..wire.channels import FrameReader
-from ..wire.frames import encode_begin, encode_limit, encode_logs, encode_progress, encode_ready
+from ..wire.frames import encode_ready
+from ..wire.jobs import JobRow
 from ..wire.tokens import CANCEL_SIGNAL, TokenPipe
+from .cancel_listener import CancelListener
 from .executor import Executor
-from .interruption import Interruption, pass_through_handlers
+from .interruption import pass_through_handlers
 from .log_capture import LogCapture
+from .outbox import ChannelOutbox
 from .process_state import ProcessState
-from .progress import Reporter
-
-if TYPE_CHECKING:
-    from ...brokers.base import Broker
+from .run_scope import RunScope
 
 __all__ = ["run_child"]
 
@@ -41,20 +41,15 @@ def run_child(
     """
     _die_with(parent)
     os.setpgid(0, 0)
-    interruption = Interruption(cancels)
-    _install_handlers(interruption)
+    listener = CancelListener(cancels)
+    _install_handlers(listener)
     if isinstance(sys.stdout, TextIOWrapper):
         # What a task prints is in the log at once, whatever happens to this process.
         sys.stdout.reconfigure(line_buffering=True)
-    capture = _capture(channel, get_broker(alias).options)
-    executor = Executor(
-        alias,
-        lambda limit: channel.sendall(encode_limit(limit)),
-        interruption,
-        Reporter(lambda note: channel.sendall(encode_progress(note))),
-        capture,
-        _announce_beginnings(channel, tokens, begun, get_broker(alias)),
-    )
+    broker = get_broker(alias)
+    capture = _capture(broker.options)
+    executor = Executor(alias, capture)
+    outbox = ChannelOutbox(channel, tokens, begun, repeats_reads=broker.dialect.repeats_reads)
     state = ProcessState(channel.fileno(), (tokens.reader, cancels.reader), capture)
     frames = FrameReader(channel)
     channel.sendall(encode_ready())
@@ -62,7 +57,9 @@ def run_child(
         body = _frame_of(frames, token)
         if body is None:
             return
-        run = executor.execute(token, body)
+        scope = RunScope(token, JobRow(body, alias, time.time()), outbox)
+        listener.begin(scope)
+        run = executor.run(scope)
         is_sound = state.restore()
         if not state.is_connected():
             raise ConnectionAbortedError("A task has closed its process's connection to the worker.")
@@ -72,35 +69,17 @@ def run_child(
             return
 
 
-def _install_handlers(interruption: Interruption) -> None:
+def _install_handlers(listener: CancelListener) -> None:
     pass_through_handlers()
-    for number, handler in (HANDLERS | {CANCEL_SIGNAL: interruption.hear}).items():
+    for number, handler in (HANDLERS | {CANCEL_SIGNAL: listener.hear}).items():
         signal.signal(number, handler)
 
 
-def _announce_beginnings(
-    channel: socket, tokens: TokenPipe, begun: BegunMark, broker: "Broker"
-) -> Callable[[int, bool, bool], None]:
-    """Return the function that is called with each job before its task runs."""
-
-    def begin(seq: int, displaced: bool, atomic: bool) -> None:
-        if displaced:
-            # It waits until its start is recorded in the database.
-            channel.sendall(encode_begin(seq))
-            if tokens.take() != seq:
-                raise ConnectionResetError("The supervisor is gone.")
-        if not (atomic and broker.dialect.repeats_reads):
-            # Or recording the start would keep the task's transaction from recording its end.
-            begun.set(seq)
-
-    return begin
-
-
-def _capture(channel: socket, options: Options) -> LogCapture | None:
+def _capture(options: Options) -> LogCapture | None:
     """Capture what tasks log, if that is configured."""
     if options.capture_logs is None:
         return None
-    capture = LogCapture(lambda note: channel.sendall(encode_logs(note)), options.capture_logs, options.max_logs)
+    capture = LogCapture(options.capture_logs, options.max_logs)
     capture.install()
     return capture
 

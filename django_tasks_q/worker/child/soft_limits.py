@@ -1,22 +1,14 @@
 """The soft time limit, inside the process that runs the task. The parent enforces the hard one."""
 
-import asyncio
-import logging
 import signal
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
-from ...exceptions import SoftCancel, SoftTimeout
-from .interruption import CANCELLED, Interruption
+from ...exceptions import SoftTimeout
+from .interruption import SOON, would_be_lost
 
-__all__ = ["await_within", "soft_limit"]
-
-# Seconds until an interruption that would be lost is tried again.
-SOON = 0.001
-# It swallows what is raised while it asks for the names of the process and of the asyncio task.
-SWALLOWS = logging.LogRecord.__init__.__code__
+__all__ = ["soft_limit", "timed_out"]
 
 
 @contextmanager
@@ -24,10 +16,10 @@ def soft_limit(seconds: float) -> Iterator[None]:
     """Raise SoftTimeout in the main thread when the block has lasted this many seconds."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if _would_be_lost(frame):
+        if would_be_lost(frame):
             signal.setitimer(signal.ITIMER_REAL, SOON)
         else:
-            raise SoftTimeout(_message(seconds))
+            raise timed_out(seconds)
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -38,43 +30,5 @@ def soft_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-async def await_within(awaitable: Awaitable[Any], seconds: float | None, interruption: Interruption) -> Any:
-    """Await, and cancel what is awaited after this many seconds, or if the job is to be cancelled.
-
-    Then raise SoftTimeout, or SoftCancel.
-    """
-    # In its own task: an interruption that comes too late must not hit the code around it.
-    loop, awaited = asyncio.get_running_loop(), asyncio.ensure_future(awaitable)
-
-    def interrupt() -> None:
-        # Called in the main thread; the loop runs in another one, and may have ended.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(awaited.cancel)
-
-    interruption.arm(interrupt)
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            return await awaited
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise SoftTimeout(_message(seconds)) from error
-    except asyncio.CancelledError as error:
-        if not interruption.is_cancelled:
-            raise
-        raise SoftCancel(CANCELLED) from error
-    finally:
-        interruption.disarm()
-
-
-def _would_be_lost(frame: FrameType | None) -> bool:
-    """Return whether what is raised here would be swallowed by logging."""
-    while frame is not None:
-        if frame.f_code is SWALLOWS:
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _message(seconds: float | None) -> str:
-    return f"The task has run for {seconds:g} s, its soft_timeout."
+def timed_out(seconds: float) -> SoftTimeout:
+    return SoftTimeout(f"The task has run for {seconds:g} s, its soft_timeout.")

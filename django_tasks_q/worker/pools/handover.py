@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ...brokers.batches import size_of
 from ...brokers.values import ClaimedJob
 from ...services.registry import Registry
-from ..wire.frames import encode_job
+from ..wire.jobs import encode_job
 from .backlog import Traffic
 from .children import Assigned, Child
 

@@ -1,45 +1,40 @@
-"""The frames that parent and child exchange over a socket. A job's frame says what to run."""
+"""The frames that parent and child exchange over a socket, but for a job's, which is in `jobs`."""
 
 import json
 import struct
 from collections.abc import Container
-from datetime import datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ...brokers.values import ClaimedJob
 from ...lifecycle import Ending
 from ...payloads import is_storable
 from .log_window import Line
 
 __all__ = [
     "HEADER",
+    "JOB",
     "LONGEST",
     "LONGEST_LEVEL",
     "LONGEST_NAME",
     "Begin",
     "Frame",
-    "JobFrame",
     "Limit",
     "LogNote",
     "ProgressNote",
     "Ready",
     "Run",
     "decode_frame",
-    "decode_job",
     "encode_begin",
-    "encode_job",
     "encode_limit",
     "encode_logs",
     "encode_progress",
     "encode_ready",
     "is_plausible",
+    "make_frame",
 ]
 
 HEADER = struct.Struct(">IBQ")
 _RUN = struct.Struct(">dddB??IIII")
 _LIMIT = struct.Struct(">dd?d")
-_JOB = struct.Struct(">??7I")
 JOB, READY, LIMIT, RUN, PROGRESS, LOGS, BEGIN = range(7)
 # What a child may report about a job that it has.
 TOLD = frozenset({LIMIT, RUN, PROGRESS, LOGS, BEGIN})
@@ -54,25 +49,6 @@ LONGEST = 1e11
 # Bytes in a frame of log lines; one line may be half of it. Characters in the names in it.
 LARGEST_LOGS = 131_072
 LONGEST_LEVEL, LONGEST_NAME = 20, 100
-
-
-class JobFrame(NamedTuple):
-    """A job on its way to a child. Parts that are JSON in the table are not parsed: they may be damaged.
-
-    has_ended: it is not run, only announced. displaced: it may begin only after the parent has confirmed it. fields:
-    the other columns, and what the worker adds.
-    """
-
-    has_ended: bool
-    id: str
-    task_path: str
-    args: str
-    kwargs: str
-    options: str
-    metadata: str
-    errors: str
-    fields: str
-    displaced: bool = False
 
 
 class Ready(NamedTuple):
@@ -144,7 +120,7 @@ class Run(NamedTuple):
             self.started_at, self.finished_at, self.retry_in, PLACES[self.ending], self.retry, self.recorded,
             len(value), len(error), len(args), len(kwargs),
         )  # fmt: skip
-        return _frame(RUN, self.seq, fixed + value + error + args + kwargs + self.reason.encode())
+        return make_frame(RUN, self.seq, fixed + value + error + args + kwargs + self.reason.encode())
 
     @classmethod
     def decode(cls, seq: int, body: bytes | bytearray) -> "Run":
@@ -175,75 +151,27 @@ Frame = Ready | Begin | Limit | ProgressNote | LogNote | Run
 
 
 def encode_ready() -> bytes:
-    return _frame(READY, 0, b"")
+    return make_frame(READY, 0, b"")
 
 
 def encode_begin(seq: int) -> bytes:
-    return _frame(BEGIN, seq, b"")
+    return make_frame(BEGIN, seq, b"")
 
 
 def encode_limit(limit: Limit) -> bytes:
-    return _frame(LIMIT, limit.seq, _LIMIT.pack(limit.started_at, limit.timeout, limit.retry, limit.retry_in))
+    return make_frame(LIMIT, limit.seq, _LIMIT.pack(limit.started_at, limit.timeout, limit.retry, limit.retry_in))
 
 
 def encode_progress(note: ProgressNote) -> bytes:
-    return _frame(PROGRESS, note.seq, note.text.encode())
+    return make_frame(PROGRESS, note.seq, note.text.encode())
 
 
 def encode_logs(note: LogNote) -> bytes:
-    return _frame(LOGS, note.seq, json.dumps(note[1:], ensure_ascii=False).encode())
+    return make_frame(LOGS, note.seq, json.dumps(note[1:], ensure_ascii=False).encode())
 
 
-def encode_job(seq: int, job: ClaimedJob, worker_id: str, clock: float, ended: str | None = None) -> bytes:
-    """Return the frame of a job. Its payloads are already JSON and are inserted without parsing.
-
-    clock: how many seconds the database's clock is ahead of this host's. ended: the entry of Job.errors with which the
-    job has ended, if it is not to be run but only to be announced as FAILED.
-    """
-    ending = "null" if ended is None else json.dumps(ended)
-    sizes = _JOB.pack(
-        ended is not None, bool(job.displaced), len(job.id), len(job.task_path), len(job.args), len(job.kwargs),
-        len(job.options), len(job.metadata), len(job.errors),
-    )  # fmt: skip
-    text = (
-        f"{job.id}{job.task_path}{job.args}{job.kwargs}{job.options}{job.metadata}{job.errors}"
-        f'{{"queue_name": {_quoted(job.queue_name)}, "priority": {job.priority},'
-        f' "run_after": {_moment(job.run_after)}, "enqueued_at": {_moment(job.enqueued_at)},'
-        f' "started_at": {_moment(job.started_at)}, "attempt": {job.attempt}, "failures": {job.failures},'
-        f' "losses": {job.losses}, "worker_id": {_quoted(worker_id)}, "clock": {clock!r}, "ended": {ending}}}'
-    )
-    return _frame(JOB, seq, sizes + text.encode())
-
-
-def decode_job(body: bytes) -> JobFrame:
-    """Return the job in a frame."""
-    has_ended, displaced, job_id, path, args, kwargs, options, metadata, errors = _JOB.unpack_from(body)
-    text = body[_JOB.size :].decode()
-    # Where each part ends. A loop would take three times as long.
-    path += job_id
-    args += path
-    kwargs += args
-    options += kwargs
-    metadata += options
-    errors += metadata
-    return JobFrame(
-        has_ended, text[:job_id], text[job_id:path], text[path:args], text[args:kwargs], text[kwargs:options],
-        text[options:metadata], text[metadata:errors], text[errors:],
-        displaced,
-    )  # fmt: skip
-
-
-def _moment(moment: datetime | None) -> str:
-    return "null" if moment is None else f'"{moment.isoformat()}"'
-
-
-@lru_cache(maxsize=1_024)
-def _quoted(text: str) -> str:
-    """Return text as JSON; the same few names come with every job."""
-    return json.dumps(text)
-
-
-def _frame(kind: int, seq: int, body: bytes) -> bytes:
+def make_frame(kind: int, seq: int, body: bytes) -> bytes:
+    """Return a frame. seq: the number of its job, 0 if it is of none."""
     return HEADER.pack(len(body), kind, seq) + body
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -14,28 +15,36 @@ from django_tasks_q.conf import DEFAULTS
 from django_tasks_q.lifecycle import Ending
 from django_tasks_q.results import TasksQResult
 from django_tasks_q.worker.child.executor import Executor
-from django_tasks_q.worker.wire.frames import Limit, Run, encode_job
+from django_tasks_q.worker.child.outbox import Outbox
+from django_tasks_q.worker.child.run_scope import RunScope
+from django_tasks_q.worker.wire.frames import HEADER, Limit, Run
+from django_tasks_q.worker.wire.jobs import JobRow
 
 from ..jobs import make_job
 
-HEADER = 13
+LIMITED = {"timeout": 5, "max_attempts": 3, "backoff": {"kind": "constant", "seconds": 2}}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def limits() -> list[Limit]:
-    """What was announced."""
-    return []
+class Announced(Outbox):
+    """Keeps the limits that were announced."""
+
+    def __init__(self) -> None:
+        self.limits: list[Limit] = []
+
+    def limit(self, limit: Limit) -> None:
+        self.limits.append(limit)
 
 
 @pytest.fixture
-def executor(limits: list[Limit]) -> Executor:
-    return Executor("default", limits.append)
+def executor() -> Executor:
+    return Executor("default")
 
 
-def execute(executor: Executor, task_path: str, *args: Any, **changes: Any) -> Run:
+def execute(executor: Executor, task_path: str, *args: Any, outbox: Outbox | None = None, **changes: Any) -> Run:
     job = make_job(task_path, args=json.dumps(args), **changes)
-    return executor.execute(1, encode_job(1, job, "worker-1", 0.0)[HEADER:])
+    row = JobRow.of(job, "default", time.time(), "worker-1", 0.0)
+    return executor.run(RunScope(1, row, outbox or Outbox()))
 
 
 def error_of(run: Run) -> dict[str, Any]:
@@ -91,7 +100,7 @@ def test_texts_that_no_database_takes_are_cleaned(executor: Executor, text: str)
     run.reason.encode()
     assert len(run.reason) <= 500
     assert "\x00" not in run.reason
-    assert Run.decode(1, run.encode()[HEADER:]) == run
+    assert Run.decode(1, run.encode()[HEADER.size :]) == run
 
 
 def test_a_long_traceback_keeps_its_ends(executor: Executor) -> None:
@@ -101,19 +110,16 @@ def test_a_long_traceback_keeps_its_ends(executor: Executor) -> None:
     assert traceback.endswith("the end\n")
 
 
-def test_a_hard_limit_is_announced_with_what_follows_it(executor: Executor, limits: list[Limit]) -> None:
-    execute(executor, "tests.tasks.overrun", 0)
-    execute(
-        executor,
-        "tests.tasks.noop",
-        options='{"timeout": 5, "max_attempts": 3, "backoff": {"kind": "constant", "seconds": 2}}',
-    )
-    assert [(limit.seq, limit.timeout, limit.retry, limit.retry_in) for limit in limits] == [
+def test_a_hard_limit_is_announced_with_what_follows_it(executor: Executor) -> None:
+    outbox = Announced()
+    execute(executor, "tests.tasks.overrun", 0, outbox=outbox)
+    execute(executor, "tests.tasks.noop", outbox=outbox, options=json.dumps(LIMITED))
+    assert [(limit.seq, limit.timeout, limit.retry, limit.retry_in) for limit in outbox.limits] == [
         (1, 1.0, False, 0.0),
         (1, 5.0, True, 2.0),
     ]
-    execute(executor, "tests.tasks.noop")
-    assert len(limits) == 2
+    execute(executor, "tests.tasks.noop", outbox=outbox)
+    assert len(outbox.limits) == 2
 
 
 def test_an_unknown_task_goes_back_uncharged(executor: Executor) -> None:

@@ -7,6 +7,8 @@ from socket import AF_UNIX, SOCK_STREAM, socket, socketpair
 
 import pytest
 
+from django_tasks_q.brokers.values import ClaimedJob
+from django_tasks_q.exceptions import CorruptJob
 from django_tasks_q.lifecycle import Ending
 from django_tasks_q.worker.wire.channels import FrameBuffer, FrameReader
 from django_tasks_q.worker.wire.frames import (
@@ -16,13 +18,12 @@ from django_tasks_q.worker.wire.frames import (
     ProgressNote,
     Ready,
     Run,
-    decode_job,
-    encode_job,
     encode_limit,
     encode_logs,
     encode_progress,
     encode_ready,
 )
+from django_tasks_q.worker.wire.jobs import JobRow, encode_job
 from django_tasks_q.worker.wire.tokens import TokenPipe
 
 from ..jobs import make_job
@@ -95,29 +96,46 @@ def test_frames_arrive_in_order_however_they_are_cut(channels: tuple[socket, soc
     assert received == [Ready(), limit, RUNS[0]]
 
 
-def test_a_job_arrives_with_its_payloads_unread(channels: tuple[socket, socket]) -> None:
+def arrived(channels: tuple[socket, socket], job: ClaimedJob, ended: str | None = None) -> JobRow:
+    """Return what a child has of a job that was sent to it."""
     ours, theirs = channels
-    # Not even valid JSON: that is for the child to find.
-    job = make_job(args='[1, "ü\\n"]', kwargs="{broken", attempt=3, failures=2)
-    ours.sendall(encode_job(5, job, "worker-1", 0.25))
+    ours.sendall(encode_job(5, job, "worker-1", 0.25, ended))
     frame = FrameReader(theirs).read()
     assert frame is not None
     seq, body = frame
-    found = decode_job(body)
-    fields = json.loads(found.fields)
-    assert (seq, found.id, fields["attempt"], fields["failures"]) == (5, job.id, 3, 2)
-    assert (fields["worker_id"], fields["clock"], fields["run_after"]) == ("worker-1", 0.25, None)
-    assert (found.args, found.kwargs, found.has_ended) == ('[1, "ü\\n"]', "{broken", False)
-    assert (found.options, found.metadata, found.errors) == (job.options, job.metadata, job.errors)
+    assert seq == 5
+    return JobRow(body, "default", 2_000.0)
+
+
+def test_a_job_arrives_with_its_payloads_unread(channels: tuple[socket, socket]) -> None:
+    # Not even valid JSON: that is for the child to find.
+    job = make_job(args='[1, "ü\\n"]', kwargs="{broken", attempt=3, failures=2)
+    found = arrived(channels, job)
+    assert (found.id, found.attempt, found.failures) == (job.id, 3, 2)
+    assert (found.worker_id, found.clock, found.run_after) == ("worker-1", 0.25, None)
+    assert (found.stored_arguments, found.has_ended) == (('[1, "ü\\n"]', "{broken"), False)
+    with pytest.raises(CorruptJob, match="kwargs"):
+        found.read_payloads()
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = found.nothing
+
+
+def test_its_payloads_are_those_that_were_sent(channels: tuple[socket, socket]) -> None:
+    sent = {
+        "args": [1, "ü\n"],
+        "kwargs": {"é": None},
+        "options": {"timeout": 5},
+        "metadata": {"a": "b"},
+        "errors": [{}],
+    }
+    found = arrived(channels, make_job(**{name: json.dumps(value) for name, value in sent.items()}))
+    found.read_payloads()
+    assert {name: getattr(found, name) for name in sent} == sent
 
 
 def test_a_job_that_has_only_to_be_announced_says_so(channels: tuple[socket, socket]) -> None:
-    ours, theirs = channels
-    ours.sendall(encode_job(5, make_job(), "worker-1", 0.25, ended='{"exception": "x"}'))
-    frame = FrameReader(theirs).read()
-    assert frame is not None
-    found = decode_job(frame[1])
-    assert (found.has_ended, json.loads(found.fields)["ended"]) == (True, '{"exception": "x"}')
+    found = arrived(channels, make_job(), '{"exception": "x"}')
+    assert (found.has_ended, found.ended) == (True, '{"exception": "x"}')
 
 
 def test_the_parent_never_waits_for_a_child_that_does_not_read(channels: tuple[socket, socket]) -> None:
