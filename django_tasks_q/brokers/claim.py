@@ -59,6 +59,10 @@ class ClaimVerbs(Verbs):
         """
         raise NotImplementedError
 
+    def first_claim(self, demand: int) -> int:
+        """Return how many jobs to claim first if there may be only one, and up to `demand` are wanted."""
+        return demand
+
     def few(self, size: int) -> int:
         """Return how many jobs fit into this many bytes, however large they are; at least one."""
         options = self.options

@@ -74,18 +74,18 @@ class Rounds:
         if self.recorder.is_full:
             # Jobs that a child has not begun would only add to it.
             self.dispatcher.take_all_back()
-        demand, looking, recording = self.polling.demand, self.polling.is_due, bool(self.recorder.held)
+        wanted, looking, recording = self.polling.wanted, self.polling.is_due, bool(self.recorder.held)
         queues = self.polling.look() if looking else []
-        jobs = self._record_and_claim(queues, demand) if queues or recording else []
+        jobs = self._record_and_claim(queues, wanted) if queues or recording else []
         if jobs:
             self.dispatcher.buffer.add(self.recorder.drop_expired(jobs))
         self._hand_out()
-        if len(jobs) < demand:
-            self.polling.demand = demand - len(jobs)
+        if len(jobs) < wanted:
+            self.polling.demand -= len(jobs)
         elif jobs or recording:
             self.count_demand()
         if looking:
-            self._note_found(len(jobs), demand)
+            self._note_found(len(jobs), wanted)
 
     def _hand_out(self) -> None:
         if self.shutdown.has_begun or self.recorder.is_full:

@@ -60,6 +60,11 @@ class Polling:
         """Whether to look now."""
         return self.demand > 0 and (self.is_requested or self.selector.has_ready)
 
+    @property
+    def wanted(self) -> int:
+        """How many jobs to claim now: for a worker that was out of work there may be only one."""
+        return self.selector.broker.first_claim(self.demand) if self.is_exhausted else self.demand
+
     def look(self) -> list[str]:
         """Return the queues that may have jobs, in the order in which to claim from them."""
         queues = self.selector.look(now=self.is_requested)
