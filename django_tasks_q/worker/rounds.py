@@ -116,7 +116,7 @@ class Rounds:
     def seconds_until_begun(self) -> float:
         """Return the seconds until write_begun() has something to do; infinity if nothing."""
         asked = self._ask_at - time.monotonic() if self.intake.asked else math.inf
-        return min(asked, self.dispatcher.pool.seconds_until_begun())
+        return min(asked, self.dispatcher.pool.begun_due_at - time.monotonic())
 
     def _record_and_claim(self, queues: list[str], demand: int) -> list[ClaimedJob]:
         recording = bool(self.recorder.held)

@@ -294,7 +294,7 @@ class Supervisor:
 
     def _seconds_to_wait(self) -> float:
         now = time.monotonic()
-        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.seconds_until_due()]
+        waits = [0.0 if self.intake.has_news else LONGEST_WAIT, self.pool.due_at - now]
         if self.draining:
             waits.append(self.shutdown.deadline - now if self.shutdown.deadline > now else LONGEST_WAIT)
         if self.database.seconds_until_retry:

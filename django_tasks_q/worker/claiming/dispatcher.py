@@ -55,6 +55,8 @@ class Dispatcher:
 
     def hand_out(self) -> None:
         """Make sure that no slot is without work while there is some."""
+        if not self.must_look_soon:
+            return
         now, slots = time.monotonic(), self._open_slots()
         for slot in slots:
             if slot.backlog.count > 1 and slot.busy_for(now) > AHEAD:
