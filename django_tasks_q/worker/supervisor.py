@@ -87,7 +87,7 @@ class Supervisor:
             (self.recorder.salvage, self.rounds.salvage),
         ]  # fmt: skip
         due = [part for part, _ in self._steps]
-        self._sleep = Sleep(self.database, offline=[self.shutdown], online=due, unlocked=[self.rounds, self.pass_on])
+        self._sleep = Sleep(self.database, offline=[self.shutdown, self.pool], online=due, unlocked=[self.rounds, self.pass_on])
         self._completion = Completion(self.database, self.rounds, burst=settings.burst)
 
     def _make_chores(self) -> Chores:
@@ -285,8 +285,7 @@ class Supervisor:
     def _seconds_to_wait(self) -> float:
         if self.intake.has_news:
             return 0.0
-        longest = min(LONGEST_WAIT, self.pool.seconds_until_due())
-        return self._sleep.seconds(min(longest, AHEAD) if self.dispatcher.must_look_soon else longest)
+        return self._sleep.seconds(AHEAD if self.dispatcher.must_look_soon else LONGEST_WAIT)
 
     def _load(self) -> Load:
         memory = resident_bytes() + self.pool.memory()

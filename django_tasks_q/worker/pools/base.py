@@ -103,7 +103,7 @@ class Slot(ABC):
     @property
     @abstractmethod
     def is_congested(self) -> bool:
-        """Whether nothing should be handed to it ahead: it has not read what it was, or much came back for nothing."""
+        """Whether to hand it nothing ahead: it has yet to read what it was sent, or too much was sent for nothing."""
 
     @property
     @abstractmethod
@@ -122,7 +122,7 @@ class Slot(ABC):
 class Pool(ABC):
     """Runs jobs in its slots, and reports what has become of them.
 
-    All is called from one thread, and nothing waits: what a child does not accept at once is kept until collect().
+    One thread calls it, and no call waits: what a child does not accept at once is kept for the next collect().
     catalog: what is known of the project's tasks. draining: whether drain() was called.
     """
 
@@ -145,10 +145,10 @@ class Pool(ABC):
 
     @abstractmethod
     def resize(self, size: int) -> list[ClaimedJob]:
-        """Have this many slots; return the jobs that slots have not begun which are no longer wanted.
+        """Have this many slots; return the jobs that the slots which are no longer wanted have not begun.
 
-        No running job is killed: a slot that is not wanted goes when its job has ended. Until then none takes its
-        place, so that never more jobs run at a time than before or after.
+        No running job is killed: its slot goes when the job has ended. Until then no other slot takes its place, so
+        that never more jobs run at a time than before or after.
         """
 
     @abstractmethod
@@ -189,9 +189,10 @@ class Pool(ABC):
     def newly_begun(self) -> list[ClaimedJob]:
         """Return the jobs that have run for a while without a recorded start."""
 
+    @property
     @abstractmethod
-    def seconds_until_begun(self) -> float:
-        """Return the seconds until newly_begun() may find more; infinity if nothing runs."""
+    def begun_due_at(self) -> float:
+        """When newly_begun() may find more, in monotonic seconds; infinity if nothing runs."""
 
     @abstractmethod
     def note_begun(self, job_ids: Set[str]) -> None:
@@ -237,9 +238,10 @@ class Pool(ABC):
 
     # limits
 
+    @property
     @abstractmethod
-    def seconds_until_due(self) -> float:
-        """Return the seconds until enforce_limits() or collect() has something to do; infinity if nothing."""
+    def due_at(self) -> float:
+        """When enforce_limits() or collect() has something to do, in monotonic seconds; infinity if never."""
 
     @abstractmethod
     def enforce_limits(self) -> None:

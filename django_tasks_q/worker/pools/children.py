@@ -232,13 +232,17 @@ class Child(Slot):
             self.stale = 0
         return self.remove(seq)
 
-    def busy_for(self, now: float) -> float:
+    @property
+    def began_at(self) -> float:
+        """When the running job got the child, in monotonic seconds; infinity if there is none."""
         running = self.running
         if running is None:
-            return 0.0
+            return math.inf
         # A job with a limit has reported when it began.
-        began_at = self.limit.started_at if self.limit else max(running.sent_at, self.last_event_at)
-        return now - began_at
+        return self.limit.started_at if self.limit else max(running.sent_at, self.last_event_at)
+
+    def busy_for(self, now: float) -> float:
+        return now - self.began_at if self.assigned else 0.0
 
     @property
     def kill_at(self) -> float:

@@ -41,9 +41,14 @@ class RespawnDelay:
         self._until = time.monotonic() + self._delay
 
     @property
-    def seconds(self) -> float:
-        """How long to wait; 0 if it may start now."""
-        return max(0.0, self._until - time.monotonic())
+    def is_over(self) -> bool:
+        """Whether it may start now."""
+        return self._until <= time.monotonic()
+
+    @property
+    def due_at(self) -> float:
+        """When it may start, in monotonic seconds; infinity if it may start now."""
+        return math.inf if self.is_over else self._until
 
 
 class Launcher:
@@ -63,7 +68,7 @@ class Launcher:
     @property
     def needs_start(self) -> bool:
         """Whether the fork server is gone, and may be restarted."""
-        return self.server is None and not self.respawn.seconds
+        return self.server is None and self.respawn.is_over
 
     def close(self) -> None:
         """Stop the fork server, which kills the children."""
@@ -86,7 +91,7 @@ class Launcher:
     def spawn(self, most: int, max_tasks: int | None, traffic: Traffic) -> Iterator[Child]:
         """Yield this many new children; none as long as there is no fork server, or children die early."""
         server = self.server
-        if most <= 0 or server is None or self.respawn.seconds:
+        if most <= 0 or server is None or not self.respawn.is_over:
             return
         for _ in range(most):
             self._numbers += 1

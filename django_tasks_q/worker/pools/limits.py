@@ -7,7 +7,7 @@ from .children import Child
 from .exits import Kill, too_large
 from .memory import MemoryLimit
 
-__all__ = ["find_excesses", "seconds_until_limit"]
+__all__ = ["find_excesses", "limits_due_at"]
 
 
 def find_excesses(children: Collection[Child], memory_limit: MemoryLimit) -> Iterator[tuple[Child, Kill]]:
@@ -23,7 +23,6 @@ def find_excesses(children: Collection[Child], memory_limit: MemoryLimit) -> Ite
                 yield child, too_large(excess)
 
 
-def seconds_until_limit(children: Collection[Child], memory_limit: MemoryLimit) -> float:
-    """Return the seconds until a limit may be exceeded; infinity if there is none."""
-    now = time.monotonic()
-    return min([*(child.kill_at - now for child in children), memory_limit.seconds_until_check()])
+def limits_due_at(children: Collection[Child], memory_limit: MemoryLimit) -> float:
+    """Return when a limit may be exceeded, in monotonic seconds; infinity if there is none."""
+    return min([memory_limit.due_at, *[child.kill_at for child in children]])

@@ -43,8 +43,10 @@ class MemoryLimit:
         self._check_at = time.monotonic() + INTERVAL
         return True
 
-    def seconds_until_check(self) -> float:
-        return math.inf if self.limit is None else self._check_at - time.monotonic()
+    @property
+    def due_at(self) -> float:
+        """When the next check during jobs is due, in monotonic seconds; infinity if never."""
+        return math.inf if self.limit is None else self._check_at
 
     def forget(self, pid: int | None) -> None:
         if pid is not None:

@@ -1,6 +1,5 @@
 """Children in separate processes, each running one job at a time."""
 
-import math
 import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Set
@@ -15,9 +14,9 @@ from .children import Child
 from .exits import GARBLED, STOPPED, Kill, describe_exit
 from .handover import Handover
 from .launcher import Launcher
-from .limits import find_excesses, seconds_until_limit
+from .limits import find_excesses, limits_due_at
 from .memory import MemoryLimit, resident_bytes
-from .starts import newly_begun, note_begun, seconds_until_begun
+from .starts import begun_due_at, newly_begun, note_begun
 
 __all__ = ["PreforkPool"]
 
@@ -120,8 +119,9 @@ class PreforkPool(Pool):
     def newly_begun(self) -> list[ClaimedJob]:
         return newly_begun(self.children.values())
 
-    def seconds_until_begun(self) -> float:
-        return seconds_until_begun(self.children.values())
+    @property
+    def begun_due_at(self) -> float:
+        return begun_due_at(self.children.values())
 
     def note_begun(self, job_ids: Set[str]) -> None:
         note_begun(self.children.values(), job_ids)
@@ -262,9 +262,9 @@ class PreforkPool(Pool):
 
     # limits
 
-    def seconds_until_due(self) -> float:
-        limit = seconds_until_limit(self.children.values(), self.memory_limit)
-        return min(limit, self.launcher.respawn.seconds or math.inf)
+    @property
+    def due_at(self) -> float:
+        return min(limits_due_at(self.children.values(), self.memory_limit), self.launcher.respawn.due_at)
 
     def enforce_limits(self) -> None:
         for child, reason in find_excesses(self.children.values(), self.memory_limit):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Set
 from ...brokers.values import ClaimedJob
 from .children import Assigned, Child
 
-__all__ = ["newly_begun", "note_begun", "seconds_until_begun"]
+__all__ = ["begun_due_at", "newly_begun", "note_begun"]
 
 # The most seconds between two looks at a job that is not known to have begun.
 LONGEST_LOOK = 1.0
@@ -26,11 +26,9 @@ def newly_begun(children: Iterable[Child]) -> list[ClaimedJob]:
     return found
 
 
-def seconds_until_begun(children: Iterable[Child]) -> float:
-    """Return the seconds until newly_begun() may find more; infinity if nothing runs."""
-    now = time.monotonic()
-    waits = (running.look_after - child.busy_for(now) for child, running in _unnoted(children))
-    return min(waits, default=math.inf)
+def begun_due_at(children: Iterable[Child]) -> float:
+    """Return when newly_begun() may find more, in monotonic seconds; infinity if nothing runs."""
+    return min((child.began_at + running.look_after for child, running in _unnoted(children)), default=math.inf)
 
 
 def note_begun(children: Iterable[Child], job_ids: Set[str]) -> None:

@@ -24,7 +24,7 @@ class Starts:
     def due_at(self) -> float:
         """When run() has something to do, in monotonic seconds; infinity if nothing runs."""
         asked_at = self._ask_at if self.intake.asked else math.inf
-        return min(asked_at, time.monotonic() + self.pool.seconds_until_begun())
+        return min(asked_at, self.pool.begun_due_at)
 
     def run(self) -> None:
         if begun := self.pool.newly_begun():

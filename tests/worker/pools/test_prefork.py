@@ -11,14 +11,14 @@ import pytest
 from django_tasks_q.brokers import get_broker
 from django_tasks_q.lifecycle import Ending
 from django_tasks_q.services.registry import Identity, Registry
-from django_tasks_q.worker.pools.base import Announced, Finished, Lost
+from django_tasks_q.worker.pools.base import Announced, Asked, Finished, Lost
 from django_tasks_q.worker.pools.children import Assigned, CancelledRun, Child
 from django_tasks_q.worker.pools.exits import GARBLED, STOPPED, TIMED_OUT, UNCANCELLED, Kill, too_large
 from django_tasks_q.worker.pools.fork_server import ForkServer
 from django_tasks_q.worker.pools.prefork import PreforkPool
 from django_tasks_q.worker.sleep import wait_for_any
 from django_tasks_q.worker.wire.channels import FrameBuffer
-from django_tasks_q.worker.wire.frames import Limit, Run, encode_limit, encode_ready
+from django_tasks_q.worker.wire.frames import Limit, Run, encode_begin, encode_limit, encode_ready
 from django_tasks_q.worker.wire.tokens import TokenPipe
 
 from ..jobs import make_job
@@ -59,7 +59,7 @@ def test_what_has_ended_in_time_is_not_killed_although_that_is_read_later(
     run = Run(1, 10.0, 10.5, Ending.SUCCESS)
     ends[1].sendall(run.encode())
 
-    assert pool.seconds_until_due() <= 0
+    assert pool.due_at <= time.monotonic()
     (ended,) = pool.collect()
     assert isinstance(ended, Finished)
     assert (ended.job, ended.run) == (first, run)
@@ -78,7 +78,7 @@ def test_what_is_over_its_limit_is_killed_for_it(pool: PreforkPool, child: Child
     pool.enforce_limits()
     assert (child.killed_for, child.exceeded) == (TIMED_OUT, child.limit)
     assert child.busy_for(now) == 5.0
-    assert pool.seconds_until_due() > 0
+    assert pool.due_at > time.monotonic()
 
 
 @pytest.mark.parametrize("kill", [None, TIMED_OUT, UNCANCELLED, GARBLED, STOPPED, too_large("1 GB")])
@@ -107,6 +107,33 @@ def test_news_that_a_child_has_not_begun_is_not_lost(
     assert (assigned.job, assigned.news) == (job, "{}")
     ends[1].sendall(Run(assigned.seq, 0.0, 0.0, Ending.ERROR).encode())
     assert pool.collect() == [Announced(job)]
+
+
+def test_what_was_displaced_begins_once_its_start_is_recorded(
+    pool: PreforkPool, child: Child, ends: tuple[socket, socket]
+) -> None:
+    job = make_job(displaced=1)
+    pool.assign(child, [job])
+    assert (child.takes_jobs, child.tokens.take()) == (False, 1)
+    ends[1].sendall(encode_begin(1))
+    assert pool.collect() == [Asked(job)]
+    assert pool.take_back(child) == []
+    pool.note_begun({job.id})
+    pool.note_begun({job.id})
+    assert child.tokens.take_back() == [1]
+
+
+def test_who_runs_what_is_to_be_cancelled_gets_no_other_job(pool: PreforkPool, child: Child) -> None:
+    first, second, third = make_job(), make_job(), make_job()
+    pool.assign(child, [first, second])
+    assert child.tokens.take() == 1
+    assert pool.cancel({third.id}) == []
+    assert child.takes_jobs
+    assert pool.cancel({first.id, third.id}) == [second]
+    assert (child.takes_jobs, child.cancels.take(), list(pool.jobs())) == (False, 1, [first])
+    until = child.kill_at
+    assert pool.cancel({first.id}) == []
+    assert (child.kill_at, child.cancels.take_back()) == (until, [])
 
 
 def test_nothing_comes_back_of_what_was_abandoned(
