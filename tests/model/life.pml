@@ -376,7 +376,7 @@ inline rescue(w)
     :: d_step { has_children(w) && S(w, s).phase == STARTED -> return_from(w, s) } \
     :: d_step { has_children(w) && S(w, s).phase == STARTED -> S(w, s).phase = RAISED } \
     :: d_step { has_children(w) && S(w, s).phase == STARTED && crashes -> crashes--; S(w, s).phase = KILLED } \
-    /* Supervisor._obey_signals() at the end of --shutdown-timeout */ \
+    /* Supervisor._obey() at the end of --shutdown-timeout */ \
     :: d_step { up(w) && draining[w] && S(w, s).phase == STARTED -> S(w, s).phase = STOPPED } \
     :: d_step { can_finish(w, s) -> finish(w, s) } \
     :: d_step { can_release(w, s) -> release(w, s) }
