@@ -19,7 +19,6 @@ from ..services.statistics import StatisticsRollup
 from ..signals import worker_started, worker_stopped
 from .canceller import Canceller
 from .chores import Chores
-from .claiming.buffer import AHEAD
 from .claiming.dispatcher import Dispatcher
 from .claiming.pass_on import PassOn
 from .claiming.polling import Polling
@@ -27,6 +26,7 @@ from .claiming.queues import QueueSelector
 from .completion import Completion
 from .database import LONGEST_DELAY, Database
 from .heartbeat import Heartbeat
+from .pools.base import AHEAD
 from .pools.memory import resident_bytes
 from .pools.prefork import PreforkPool
 from .readiness import refuse_unready
@@ -87,7 +87,9 @@ class Supervisor:
             (self.recorder.salvage, self.rounds.salvage),
         ]  # fmt: skip
         due = [part for part, _ in self._steps]
-        self._sleep = Sleep(self.database, offline=[self.shutdown, self.pool], online=due, unlocked=[self.rounds, self.pass_on])
+        self._sleep = Sleep(
+            self.database, offline=[self.shutdown, self.pool], online=due, unlocked=[self.rounds, self.pass_on]
+        )
         self._completion = Completion(self.database, self.rounds, burst=settings.burst)
 
     def _make_chores(self) -> Chores:

@@ -36,7 +36,8 @@ def numbers() -> Iterator[TokenPipe]:
 
 @pytest.fixture
 def listener(numbers: TokenPipe) -> Iterator[CancelListener]:
-    made = CancelListener(numbers)
+    # As in a child, where the pipe's other end is another process's.
+    made = CancelListener(TokenPipe(numbers.reader, None))
     before = signal.signal(CANCEL_SIGNAL, made.hear)
     yield made
     signal.signal(CANCEL_SIGNAL, before)
