@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from ..brokers.base import Broker
 from ..brokers.values import JobSpec
 from ..compat import DEFAULT_TASK_PRIORITY, DEFAULT_TASK_QUEUE_NAME
-from ..ids import uuid7
 from ..models import Schedule
 from ..moments import to_stored
-from ..payloads import dump_arguments, dump_value
+from ..specs import fill_template, make_template
 from ..task_options import EXPIRES_AT
 from .definitions import Definition
 from .task_info import TaskInfo
@@ -18,6 +17,8 @@ __all__ = ["METADATA", "jitter_of", "make_spec"]
 
 # A job's metadata describes its schedule under this key: {"name": ..., "slot": ...}.
 METADATA = "schedule"
+# In place of what is known about a task that this process does not know.
+UNKNOWN = TaskInfo("", DEFAULT_TASK_QUEUE_NAME, DEFAULT_TASK_PRIORITY, {}, [])
 
 
 def make_spec(
@@ -28,21 +29,18 @@ def make_spec(
     shape: of its task; None if this process does not know it.
     """
     limit = broker.options.max_payload
-    args, kwargs = dump_arguments(definition.args, definition.kwargs, limit)
-    metadata: dict[str, object] = {**(shape.metadata if shape else {}), METADATA: _facts(definition, slot)}
-    priority = definition.priority
-    return JobSpec(
-        id=str(uuid7()),
-        queue_name=definition.queue_name or (shape.queue_name if shape else DEFAULT_TASK_QUEUE_NAME),
-        priority=priority if priority is not None else shape.priority if shape else DEFAULT_TASK_PRIORITY,
-        task_path=definition.task_path,
-        args=args,
-        kwargs=kwargs,
-        options=dump_value(_options(definition, slot), "options", limit),
-        metadata=dump_value(metadata, "metadata", limit),
+    info = shape or UNKNOWN
+    template = make_template(
+        definition.task_path,
+        to_stored(now),
+        limit,
+        queue_name=definition.queue_name or info.queue_name,
+        priority=info.priority if definition.priority is None else definition.priority,
+        options=_options(definition, slot),
+        metadata={**info.metadata, METADATA: _facts(definition, slot)},
         run_after=to_stored(slot + jitter_of(row, definition, slot)) if definition.jitter else None,
-        enqueued_at=to_stored(now),
     )
+    return fill_template(template, definition.args, definition.kwargs, limit)
 
 
 def jitter_of(row: Schedule, definition: Definition, slot: datetime) -> timedelta:
