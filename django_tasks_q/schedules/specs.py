@@ -1,4 +1,4 @@
-"""The job of a slot."""
+"""The job of an occurrence."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -22,9 +22,9 @@ UNKNOWN = TaskInfo("", DEFAULT_TASK_QUEUE_NAME, DEFAULT_TASK_PRIORITY, {}, [])
 
 
 def make_spec(
-    broker: Broker, row: Schedule, definition: Definition, slot: datetime, now: datetime, shape: TaskInfo | None
+    broker: Broker, row: Schedule, definition: Definition, occurrence: datetime, now: datetime, shape: TaskInfo | None
 ) -> JobSpec:
-    """Return the job of a slot. Raise UnserializableError if the arguments cannot be stored.
+    """Return the job of an occurrence. Raise UnserializableError if the arguments cannot be stored.
 
     shape: of its task; None if this process does not know it.
     """
@@ -36,24 +36,24 @@ def make_spec(
         limit,
         queue_name=definition.queue_name or info.queue_name,
         priority=info.priority if definition.priority is None else definition.priority,
-        options=_options(definition, slot),
-        metadata={**info.metadata, METADATA: _facts(definition, slot)},
-        run_after=to_stored(slot + jitter_of(row, definition, slot)) if definition.jitter else None,
+        options=_options(definition, occurrence),
+        metadata={**info.metadata, METADATA: _facts(definition, occurrence)},
+        run_after=to_stored(occurrence + jitter_of(row, definition, occurrence)) if definition.jitter else None,
     )
     return fill_template(template, definition.args, definition.kwargs, limit)
 
 
-def jitter_of(row: Schedule, definition: Definition, slot: datetime) -> timedelta:
-    """Return how long the job of a slot is delayed: always the same for a slot, but different for each."""
-    seed = hashlib.blake2b(f"{row.pk} {slot.timestamp()}".encode(), digest_size=8).digest()
+def jitter_of(row: Schedule, definition: Definition, occurrence: datetime) -> timedelta:
+    """Return how long the job of an occurrence is delayed: always the same for it, but different for each."""
+    seed = hashlib.blake2b(f"{row.pk} {occurrence.timestamp()}".encode(), digest_size=8).digest()
     return timedelta(milliseconds=int.from_bytes(seed) % (definition.jitter * 1_000 + 1))
 
 
-def _facts(definition: Definition, slot: datetime) -> dict[str, str]:
-    return {"name": definition.name, "slot": slot.isoformat()}
+def _facts(definition: Definition, occurrence: datetime) -> dict[str, str]:
+    return {"name": definition.name, "slot": occurrence.isoformat()}
 
 
-def _options(definition: Definition, slot: datetime) -> dict[str, object]:
+def _options(definition: Definition, occurrence: datetime) -> dict[str, object]:
     if definition.expires_after is None:
         return definition.options
-    return {**definition.options, EXPIRES_AT: (slot + timedelta(seconds=definition.expires_after)).isoformat()}
+    return {**definition.options, EXPIRES_AT: (occurrence + timedelta(seconds=definition.expires_after)).isoformat()}
