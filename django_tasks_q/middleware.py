@@ -18,7 +18,8 @@ from django.utils.module_loading import import_string
 from .exceptions import SoftCancel, SoftTimeout
 
 if TYPE_CHECKING:
-    from .results import Context, TasksQResult
+    from .context import Context
+    from .results import TasksQResult
 
 __all__ = ["ENDS_CALLER", "Around", "Chain", "Hook", "Middleware", "NewJob", "import_middleware", "load_chain"]
 

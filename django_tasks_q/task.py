@@ -36,7 +36,8 @@ from .task_options import OPTION_NAMES, DecoratorSettings, TaskSettings, clean_o
 
 if TYPE_CHECKING:
     from .compat import TaskContext
-    from .results import Context, TasksQResult
+    from .context import Context
+    from .results import TasksQResult
 
 __all__ = ["Task", "declared_task", "task", "varied"]
 

@@ -106,12 +106,12 @@ class Rounds:
         asked = list(self.intake.asked) if time.monotonic() >= self._ask_at else []
         worker_id = self.registry.worker_id
         if begun:
-            noted = self.broker.note_begun(worker_id, [assigned.job for assigned in begun])
+            noted = self.broker.record_begun(worker_id, [assigned.job for assigned in begun])
             for assigned in begun:
                 assigned.is_noted = assigned.job.id in noted
         if asked:
             # Those not recorded, because another session has locked their row, keep waiting.
-            noted = self.broker.note_begun(worker_id, [event.job for event in asked], durable=True)
+            noted = self.broker.record_begun(worker_id, [event.job for event in asked], durable=True)
             for event in asked:
                 if event.job.id in noted:
                     self.intake.asked.remove(event)

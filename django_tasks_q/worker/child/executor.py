@@ -18,6 +18,7 @@ from ...brokers.base import Broker
 from ...brokers.values import LogLines, Outcome
 from ...compat import Audience, BaseTask, task_backends, task_finished, task_started
 from ...conf import Options
+from ...context import Context
 from ...exceptions import (
     CorruptJob,
     Ignore,
@@ -33,7 +34,7 @@ from ...exceptions import (
 from ...lifecycle import Ending, ResultStatus
 from ...middleware import Around
 from ...payloads import NOTHING, dump_arguments, dump_return_value
-from ...results import Context, running_job, task_error, task_from_row
+from ...results import running_job, task_error, task_from_row
 from ...retries import RetryDecision, decide
 from ...signatures import check_arguments
 from ...task import declared_task
@@ -235,9 +236,9 @@ class Executor:
     def _note_reports(self, broker: Broker, attempt: Attempt, outcome: Outcome) -> None:
         """Write the task's progress and log lines: the supervisor would come too late."""
         if attempt.context is not None and self.reporter.latest:
-            broker.note_progress(attempt.row.worker_id, {outcome.id: self.reporter.latest})
+            broker.save_progress(attempt.row.worker_id, {outcome.id: self.reporter.latest})
         if self.capture is not None and (lines := self.capture.whole()):
-            broker.note_logs(attempt.row.worker_id, [LogLines(outcome.id, outcome.attempt, lines)])
+            broker.append_logs(attempt.row.worker_id, [LogLines(outcome.id, outcome.attempt, lines)])
 
     def _successful(self, attempt: Attempt, value: Any) -> Run:
         stored = dump_return_value(value, self.config.max_payload) if attempt.options.store_result else None
