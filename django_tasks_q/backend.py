@@ -29,7 +29,7 @@ from .notifiers import get_notifier, notify, notify_cancelled
 from .payloads import dump_value
 from .results import TasksQResult, missing, result_of_any_task
 from .sending import Call
-from .specs import Prepared, TaskTemplate, find_run_after, look_at_task
+from .specs import NO_METADATA, Prepared, TaskTemplate, find_run_after, look_at_task
 from .task import Task, varied
 from .task_options import LONGEST_PATH, LONGEST_QUEUE_NAME
 
@@ -98,7 +98,7 @@ class TasksQBackend(BaseTaskBackend):
     def _pass_on(self, prepared: list[Prepared]) -> list[TasksQResult[Any]]:
         if not (prepared and self.middleware.enqueue):
             return self._enqueue(prepared)
-        jobs = tuple(NewJob(result, json.loads(spec.metadata)) for spec, result in prepared)
+        jobs = tuple(_new_job(spec, result) for spec, result in prepared)
         with Around(self.middleware.enqueue, jobs, raised=ENDS_CALLER):
             return self._enqueue(
                 [self._with_metadata(spec, job) for (spec, _), job in zip(prepared, jobs, strict=True)]
@@ -111,10 +111,7 @@ class TasksQBackend(BaseTaskBackend):
         except UnserializableError as error:
             error.add_note(f"Changed by the middleware {', '.join(hook.name for hook in self.middleware.enqueue)}.")
             raise
-        if stored != spec.metadata:
-            # As it will be read from the row.
-            task = varied(job.task_result.task, {"metadata": json.loads(stored)})
-            object.__setattr__(job.task_result, "task", task)
+        _give_metadata(job.task_result, stored)
         return spec._replace(metadata=stored), job.task_result
 
     def _enqueue(self, prepared: list[Prepared]) -> list[TasksQResult[Any]]:
@@ -256,3 +253,15 @@ def _is_our_class(path: str) -> bool:
     # What cannot be imported is not remembered: it may be later, once the apps are ready.
     found = import_string(path)
     return isinstance(found, type) and issubclass(found, TasksQBackend)
+
+
+def _new_job(spec: JobSpec, result: TasksQResult[Any]) -> NewJob:
+    """Return a job as middleware sees it, which may change its metadata: not those of the task, or of other jobs."""
+    _give_metadata(result, spec.metadata)
+    return NewJob(result, json.loads(spec.metadata))
+
+
+def _give_metadata(result: TasksQResult[Any], stored: str) -> None:
+    """Have the task of a result hold a copy of its own of a job's metadata, as it will be read from the row."""
+    if stored != NO_METADATA:
+        object.__setattr__(result, "task", varied(result.task, {"metadata": json.loads(stored)}))

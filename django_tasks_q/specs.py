@@ -24,6 +24,7 @@ from .task import Task, declared_task
 from .task_options import OPTION_NAMES, dump_option
 
 __all__ = [
+    "NO_METADATA",
     "Prepared",
     "TaskTemplate",
     "changed_options",
@@ -33,6 +34,8 @@ __all__ = [
     "make_template",
 ]
 
+# As JSON.
+NO_OPTIONS = NO_METADATA = "{}"
 # A job that is to be stored, and what its enqueue() returns.
 Prepared = tuple[JobSpec, TasksQResult[Any]]
 
@@ -61,8 +64,8 @@ def make_template(
         task_path=task_path,
         args=NO_ARGS,
         kwargs=NO_KWARGS,
-        options=dump_value(options, "options", max_payload) if options else "{}",
-        metadata=dump_value(metadata, "metadata", max_payload) if metadata else "{}",
+        options=dump_value(options, "options", max_payload) if options else NO_OPTIONS,
+        metadata=dump_value(metadata, "metadata", max_payload) if metadata else NO_METADATA,
         run_after=run_after,
         enqueued_at=now,
         parent_id=parent_id,
