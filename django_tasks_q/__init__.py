@@ -1,7 +1,8 @@
 """Background tasks for Django with nothing but the project's own database."""
 
+from .context import Context
 from .exceptions import Ignore, Reject, Retry, SoftCancel, SoftTimeout, TasksQError, TaskTimeout
-from .results import Context, TasksQResult
+from .results import TasksQResult
 from .retries import Constant, Exponential, Linear
 from .schedules import cron, every, once, periodic, solar
 from .shortcuts import aenqueue, aenqueue_many, aget_result, enqueue, enqueue_many, enqueue_on_commit, get_result

@@ -8,10 +8,9 @@ from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property, partial
-from itertools import count, repeat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
 from django.core.checks import CheckMessage, register
 from django.db import transaction
 from django.utils import timezone
@@ -24,16 +23,14 @@ from .brokers.values import JobSpec, cancel_reason, queues_of
 from .compat import BaseTask, BaseTaskBackend, InvalidTask, configured_aliases, task_enqueued
 from .conf import Options, read_options
 from .exceptions import UnserializableError
-from .ids import uuid7
 from .installation import find_missing_app, require_app
 from .middleware import ENDS_CALLER, Around, Chain, NewJob, load_chain
-from .moments import to_aware, to_stored
 from .notifiers import get_notifier, notify, notify_cancelled
-from .payloads import dump_arguments, dump_value
-from .results import TasksQResult, missing, new_result, result_of_any_task, running_job
+from .payloads import dump_value
+from .results import TasksQResult, missing, result_of_any_task
 from .sending import Call
-from .signatures import check_arguments
-from .task import Task, overrides, varied
+from .specs import NO_METADATA, Prepared, TaskTemplate, find_run_after, look_at_task
+from .task import Task, varied
 from .task_options import LONGEST_PATH, LONGEST_QUEUE_NAME
 
 if TYPE_CHECKING:
@@ -72,7 +69,7 @@ class TasksQBackend(BaseTaskBackend):
     def validate_task(self, task: Any) -> None:
         if isinstance(task.run_after, timedelta):
             # Django documents a timedelta, but does not take one.
-            task = replace(task, run_after=_moment(task.run_after, timezone.now()))
+            task = replace(task, run_after=find_run_after(task.run_after, timezone.now()))
         if not isinstance(task.priority, int | float):
             raise InvalidTask(f"priority must be a whole number, not {task.priority!r}.")
         if not isinstance(task.run_after, datetime | None):
@@ -89,38 +86,35 @@ class TasksQBackend(BaseTaskBackend):
         Raise InvalidTask for a task that no worker could run, TypeError where it does not take these arguments,
         UnserializableError (a TypeError) naming one that cannot be stored.
         """
-        return self._pass_on(self._prepare_all([(task, args, kwargs)], timezone.now()))[0]
+        return self._pass_on([self._look_at(task, timezone.now()).prepare(args, kwargs)])[0]
 
     def enqueue_many(self, calls: Iterable[Call], *, numbers: Iterable[int] | None = None) -> list[TasksQResult[Any]]:
         """Store many calls, all or none: one statement for each thousand. Return their results in the same order.
 
         numbers: what an error calls them; where there are none, they are counted from 0. Raise as enqueue().
         """
-        return self._pass_on(self._prepare_all(calls, timezone.now(), count() if numbers is None else numbers))
+        return self._pass_on(self._prepare_all(calls, timezone.now(), numbers))
 
-    def _pass_on(self, prepared: list[tuple[JobSpec, TasksQResult[Any]]]) -> list[TasksQResult[Any]]:
+    def _pass_on(self, prepared: list[Prepared]) -> list[TasksQResult[Any]]:
         if not (prepared and self.middleware.enqueue):
             return self._enqueue(prepared)
-        jobs = tuple(NewJob(result, json.loads(spec.metadata)) for spec, result in prepared)
+        jobs = tuple(_new_job(spec, result) for spec, result in prepared)
         with Around(self.middleware.enqueue, jobs, raised=ENDS_CALLER):
             return self._enqueue(
                 [self._with_metadata(spec, job) for (spec, _), job in zip(prepared, jobs, strict=True)]
             )
 
-    def _with_metadata(self, spec: JobSpec, job: NewJob) -> tuple[JobSpec, TasksQResult[Any]]:
+    def _with_metadata(self, spec: JobSpec, job: NewJob) -> Prepared:
         """Return a job with what middleware has put into its metadata."""
         try:
             stored = dump_value(job.metadata, "metadata", self.config.max_payload)
         except UnserializableError as error:
             error.add_note(f"Changed by the middleware {', '.join(hook.name for hook in self.middleware.enqueue)}.")
             raise
-        if stored != spec.metadata:
-            # As it will be read from the row.
-            task = varied(job.task_result.task, {"metadata": json.loads(stored)})
-            object.__setattr__(job.task_result, "task", task)
+        _give_metadata(job.task_result, stored)
         return spec._replace(metadata=stored), job.task_result
 
-    def _enqueue(self, prepared: list[tuple[JobSpec, TasksQResult[Any]]]) -> list[TasksQResult[Any]]:
+    def _enqueue(self, prepared: list[Prepared]) -> list[TasksQResult[Any]]:
         if not prepared:
             return []
         try:
@@ -135,14 +129,17 @@ class TasksQBackend(BaseTaskBackend):
 
     def _store(self, specs: Sequence[JobSpec]) -> None:
         broker = get_broker(self.alias)
+        notifier = get_notifier(self.alias, broker.using)
         if len(specs) > 1:
             with broker.transaction():
                 broker.enqueue(specs)
-        elif broker.enqueue_and_run(specs[0], get_notifier(self.alias, broker.using).wake_up(specs[0].queue_name)):
-            return
         else:
+            statement = notifier.wake_up(specs[0].queue_name) if notifier.wakes else None
+            if statement is not None and broker.enqueue_and_run(specs[0], statement):
+                return
             broker.enqueue(specs)
-        notify(self.alias, broker.using, queues_of(specs))
+        if notifier.wakes:
+            notify(self.alias, broker.using, queues_of(specs))
 
     def enqueue_on_commit(self, task: BaseTask, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Store a call once the current transaction of the default database has committed.
@@ -150,7 +147,7 @@ class TasksQBackend(BaseTaskBackend):
         What is wrong with the call is raised now.
         """
         # The arguments as they are now: the caller may change them before the commit.
-        ((_, result),) = self._prepare_all([(task, args, kwargs)], timezone.now())
+        _, result = self._look_at(task, timezone.now()).prepare(args, kwargs)
         enqueue = partial(self.enqueue, task, result.args, result.kwargs)
         # What middleware reads may be another's by then.
         transaction.on_commit(partial(copy_context().run, enqueue) if self.middleware.enqueue else enqueue)
@@ -190,60 +187,23 @@ class TasksQBackend(BaseTaskBackend):
 
     def _prepare_all(
         self, calls: Iterable[Call], now: datetime, numbers: Iterable[int] | None = None
-    ) -> list[tuple[JobSpec, TasksQResult[Any]]]:
+    ) -> list[Prepared]:
         # By identity: tasks with the same settings are equal, but to compare them takes longer than to look again. The
         # task is kept with what was found, so that no other one can have its place.
-        known: dict[int, tuple[BaseTask, _Common]] = {}
+        known: dict[int, tuple[BaseTask, TaskTemplate]] = {}
         prepared = []
-        for number, (task, args, kwargs) in zip(repeat(None) if numbers is None else numbers, calls, strict=False):
+        for number, (task, args, kwargs) in zip(count() if numbers is None else numbers, calls, strict=False):
             try:
                 if id(task) not in known:
                     known[id(task)] = task, self._look_at(task, now)
-                prepared.append(self._prepare(known[id(task)][1], args, kwargs, now))
+                prepared.append(known[id(task)][1].prepare(args, kwargs))
             except (InvalidTask, TypeError) as error:
-                if number is None:
-                    raise
                 raise type(error)(f"Call {number} of enqueue_many(): {error}") from error
         return prepared
 
-    def _look_at(self, task: Any, now: datetime) -> "_Common":
+    def _look_at(self, task: BaseTask, now: datetime) -> TaskTemplate:
         self.validate_task(task)
-        run_after = _moment(task.run_after, now)
-        if run_after != task.run_after:
-            task = task.using(run_after=run_after)
-        limit = self.config.max_payload
-        metadata = getattr(task, "metadata", None)
-        return _Common(
-            task=task,
-            task_path=task.module_path,
-            priority=int(task.priority),
-            run_after=run_after,
-            options=dump_value(changed, "options", limit) if (changed := overrides(task)) else "{}",
-            metadata=dump_value(metadata, "metadata", limit) if metadata else "{}",
-        )
-
-    def _prepare(
-        self, common: "_Common", args: Sequence[Any], kwargs: Mapping[str, Any], now: datetime
-    ) -> tuple[JobSpec, TasksQResult[Any]]:
-        stored_args, stored_kwargs = dump_arguments(args, kwargs, self.config.max_payload)
-        if self.config.check_arguments:
-            task = common.task
-            check_arguments(task.name, task.func, task.takes_context, args, kwargs)
-        job_id = str(uuid7())
-        spec = JobSpec(
-            id=job_id,
-            queue_name=common.task.queue_name,
-            priority=common.priority,
-            task_path=common.task_path,
-            args=stored_args,
-            kwargs=stored_kwargs,
-            options=common.options,
-            metadata=common.metadata,
-            run_after=common.run_after,
-            enqueued_at=now,
-            parent_id=running_job.get(),
-        )
-        return spec, new_result(job_id, common.task, now, args, kwargs, self.alias)
+        return look_at_task(task, now, self.config, self.alias)
 
 
 def backend_aliases() -> list[str]:
@@ -295,24 +255,13 @@ def _is_our_class(path: str) -> bool:
     return isinstance(found, type) and issubclass(found, TasksQBackend)
 
 
-class _Common(NamedTuple):
-    """What all calls of one task have in common."""
-
-    task: BaseTask
-    task_path: str
-    priority: int
-    run_after: datetime | None
-    options: str
-    metadata: str
+def _new_job(spec: JobSpec, result: TasksQResult[Any]) -> NewJob:
+    """Return a job as middleware sees it, which may change its metadata: not those of the task, or of other jobs."""
+    _give_metadata(result, spec.metadata)
+    return NewJob(result, json.loads(spec.metadata))
 
 
-def _moment(run_after: datetime | timedelta | None, now: datetime) -> datetime | None:
-    """Return an aware datetime where USE_TZ is on, else a naive one. Raise InvalidTask where no datetime is so far."""
-    try:
-        # Not on the wall, whose clock may be changed in between.
-        moment = to_stored(to_aware(now) + run_after) if isinstance(run_after, timedelta) else run_after
-    except OverflowError:
-        raise InvalidTask(f"run_after is {run_after} from now, which is more than a datetime can say.") from None
-    if moment is None or settings.USE_TZ == timezone.is_aware(moment):
-        return moment
-    return timezone.make_aware(moment) if settings.USE_TZ else timezone.make_naive(moment)
+def _give_metadata(result: TasksQResult[Any], stored: str) -> None:
+    """Have the task of a result hold a copy of its own of a job's metadata, as it will be read from the row."""
+    if stored != NO_METADATA:
+        object.__setattr__(result, "task", varied(result.task, {"metadata": json.loads(stored)}))

@@ -6,7 +6,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-__all__ = ["first_id_at", "moment_of", "uuid7"]
+__all__ = ["first_id_at", "moment_of", "new_id", "uuid7"]
 
 _lock = threading.Lock()
 _last = 0
@@ -17,6 +17,16 @@ def uuid7() -> uuid.UUID:
 
     48 bits of Unix time in milliseconds, 12 bits of its fraction, 62 random bits.
     """
+    return uuid.UUID(int=_next())
+
+
+def new_id() -> str:
+    """Return the text of a new UUIDv7, as str() of it, but in half the time."""
+    text = f"{_next():032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _next() -> int:
     global _last
     nanoseconds = time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
@@ -25,8 +35,7 @@ def uuid7() -> uuid.UUID:
         stamp = max(stamp, _last + 1)
         _last = stamp
     random_bits = int.from_bytes(os.urandom(8)) & 0x3FFF_FFFF_FFFF_FFFF
-    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | random_bits
-    return uuid.UUID(int=value)
+    return (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0x2 << 62 | random_bits
 
 
 def _renew_lock() -> None:

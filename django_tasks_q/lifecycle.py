@@ -151,7 +151,7 @@ class ScheduleOrigin(TextChoices):
 
 
 class CatchUp(TextChoices):
-    """What is done about slots that no worker was there to fire."""
+    """What is done about occurrences that no worker was there to fire."""
 
     NONE = "none", _("None of them")
     LATEST = "latest", _("The latest one")
@@ -159,15 +159,15 @@ class CatchUp(TextChoices):
 
 
 class Overlap(TextChoices):
-    """What is done if the schedule's last job has not finished at the next slot."""
+    """What is done if the schedule's last job has not finished at the next occurrence."""
 
     ALLOW = "allow", _("Run beside it")
     SKIP = "skip", _("Skip the slot")
     CANCEL_PREVIOUS = "cancel_previous", _("Cancel it")
 
 
-class RunStatus(TextChoices):
-    """What happened to a slot of a schedule."""
+class OccurrenceStatus(TextChoices):
+    """What happened to an occurrence of a schedule."""
 
     ENQUEUED = "ENQUEUED", _("Enqueued")
     MANUAL = "MANUAL", _("Run by an operator")

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -18,13 +19,17 @@ from django.utils.module_loading import import_string
 from .exceptions import SoftCancel, SoftTimeout
 
 if TYPE_CHECKING:
-    from .results import Context, TasksQResult
+    from .context import Context
+    from .results import TasksQResult
 
 __all__ = ["ENDS_CALLER", "Around", "Chain", "Hook", "Middleware", "NewJob", "import_middleware", "load_chain"]
 
 logger = logging.getLogger("django_tasks_q.middleware")
 # Errors after an enqueue that reach the caller: its transaction may be undone, or its task is to end.
 ENDS_CALLER = (Error, SoftCancel, SoftTimeout)
+# How deep a method may be in calls of itself: what it enqueues passes it again.
+DEEPEST = 20
+_calling: ContextVar[tuple[str, ...]] = ContextVar("calling", default=())
 # Or threads that enqueue their first jobs at once would have instances of their own.
 _loading = threading.RLock()
 
@@ -155,13 +160,13 @@ class Around:
                 raise
 
     def _enter(self, hook: Hook) -> None:
-        manager = hook.call(self._argument)
+        manager = _call(hook, hook.call, self._argument)
         if manager is None:
             return
         if not isinstance(manager, AbstractContextManager):
             raise TypeError(_wrong(hook, manager))
         blocks = _open_blocks()
-        manager.__enter__()
+        _call(hook, manager.__enter__)
         self._open.append((hook, manager))
         if _open_blocks() > blocks:
             # An error after would undo what is recorded as done.
@@ -190,7 +195,7 @@ class Around:
         """Call what is after; return an error of it that is to be raised."""
         try:
             kind = None if error is None else type(error)
-            if manager.__exit__(kind, error, traceback) and error is not None:
+            if _call(hook, manager.__exit__, kind, error, traceback) and error is not None:
                 logger.warning("%s has swallowed %s, which counts all the same.", hook.name, type(error).__name__)
         except BaseException as other:
             if other is error:
@@ -202,6 +207,21 @@ class Around:
             else:
                 return other
         return None
+
+
+def _call(hook: Hook, function: Callable[..., Any], *args: Any) -> Any:
+    """Call a part of a hook. Raise RecursionError where it enqueues without end, because its own jobs pass it too."""
+    calling = _calling.get()
+    if calling.count(hook.name) >= DEEPEST:
+        raise RecursionError(
+            f"{hook.name} enqueues a job for each job, and its own pass it too, without end. "
+            "Have it return at once for jobs that it has enqueued itself."
+        )
+    token = _calling.set((*calling, hook.name))
+    try:
+        return function(*args)
+    finally:
+        _calling.reset(token)
 
 
 def _open_blocks() -> int:

@@ -16,7 +16,17 @@ from django.utils.functional import Promise
 
 from .exceptions import PayloadTooLarge, UndecodableBytes, UnserializableError
 
-__all__ = ["NOTHING", "clean_bytes", "clean_text", "dump_arguments", "dump_return_value", "dump_value", "is_storable"]
+__all__ = [
+    "NOTHING",
+    "NO_ARGS",
+    "NO_KWARGS",
+    "clean_bytes",
+    "clean_text",
+    "dump_arguments",
+    "dump_return_value",
+    "dump_value",
+    "is_storable",
+]
 
 # MySQL stores JSON integers in 64 bits and converts larger ones to floating point.
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
@@ -25,6 +35,8 @@ DEEPEST = 30
 NAMED = "the keyword arguments"
 # The return value of most tasks, as JSON.
 NOTHING = "null"
+# A call without arguments, as JSON.
+NO_ARGS, NO_KWARGS = "[]", "{}"
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -37,7 +49,7 @@ def dump_arguments(args: Sequence[object], kwargs: Mapping[str, object], max_byt
     Raise UnserializableError naming the argument that cannot be stored, PayloadTooLarge if they are too large.
     """
     if not args and not kwargs:
-        return "[]", "{}"
+        return NO_ARGS, NO_KWARGS
     stored_args = _ENCODER.encode([_read(value, f"args[{index}]") for index, value in enumerate(args)])
     named = {_read(key, NAMED, _checked_key): _read(value, f"kwargs[{key!r}]") for key, value in kwargs.items()}
     stored_kwargs = _ENCODER.encode(_distinct(named, kwargs, NAMED))

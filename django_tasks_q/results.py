@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -17,7 +17,6 @@ from .absent import absent_task
 from .compat import (
     TASK_REFRESH_ATTRS,
     BaseTask,
-    TaskContext,
     TaskError,
     TaskResult,
     TaskResultDoesNotExist,
@@ -31,9 +30,9 @@ from .task_options import load_options
 from .waiting import EndlessnessWatch, pauses, timeout_message
 
 __all__ = [
-    "Context",
     "Progress",
     "TasksQResult",
+    "check_number",
     "missing",
     "new_result",
     "progress_of",
@@ -153,47 +152,6 @@ class TasksQResult(TaskResult, Generic[R]):
         return bool(self.is_finished)
 
 
-class RunControl(Protocol):
-    """What the process that runs a task knows about the run, and can report."""
-
-    @property
-    def is_cancelled(self) -> bool: ...
-
-    def report_progress(self, done: float, total: float | None, message: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Context(TaskContext):
-    """The first argument of a task with takes_context=True.
-
-    attempt: the number of this run, from 1. id: the job's. metadata: that of the task and the call.
-    """
-
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    control: "RunControl | None" = field(default=None, repr=False, compare=False)
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the job has been cancelled while it runs; costs nothing to check."""
-        return self.control is not None and self.control.is_cancelled
-
-    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Report the task's progress: shown in the admin, and by result.progress.
-
-        done, total: in any unit, total None if it is unknown. message: up to 500 characters. Call it as often as you
-        like: it is sent twice a second at most, and the last report always. Raise TypeError or ValueError for values
-        that are not numbers.
-        """
-        for name, value in (("done", done), ("total", total)):
-            _check_number(name, value)
-        if self.control is not None:
-            self.control.report_progress(done, total, str(message))
-
-    @property
-    def id(self) -> str:
-        return str(self.task_result.id)
-
-
 def result_from_row(row: Any, task: BaseTask | None = None) -> TasksQResult[Any]:
     """Return the TaskResult of a Job, a Result, or any object with their attributes.
 
@@ -244,11 +202,12 @@ def progress_of(row: Any) -> Progress | None:
 def _load_progress(done: float, total: float | None, message: str, at: str) -> Progress:
     moment = datetime.fromisoformat(at)
     for name, value in (("done", done), ("total", total)):
-        _check_number(name, value)
+        check_number(name, value)
     return Progress(done, total, str(message), moment if settings.USE_TZ else timezone.make_naive(moment))
 
 
-def _check_number(name: str, value: Any) -> None:
+def check_number(name: str, value: Any) -> None:
+    """Raise TypeError or ValueError where a report of progress cannot have this value."""
     if value is None and name == "total":
         return
     if isinstance(value, bool) or not isinstance(value, int | float):

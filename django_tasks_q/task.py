@@ -1,6 +1,6 @@
 """The @task decorator and its options, the same on every supported Django."""
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import (
@@ -26,20 +26,20 @@ from .compat import (
     DEFAULT_TASK_PRIORITY,
     DEFAULT_TASK_QUEUE_NAME,
     BaseTask,
-    InvalidTask,
     task_backends,
 )
 from .exceptions import UnknownTask
 from .habits import Habits
 from .retries import Backoff
 from .sending import enqueue_after_commit, enqueue_calls, read_call
-from .task_options import OPTION_NAMES, DecoratorSettings, TaskSettings, clean_options, dump_option
+from .task_options import OPTION_NAMES, DecoratorSettings, TaskSettings, clean_options
 
 if TYPE_CHECKING:
     from .compat import TaskContext
-    from .results import Context, TasksQResult
+    from .context import Context
+    from .results import TasksQResult
 
-__all__ = ["Task", "declared_task", "overrides", "task", "varied"]
+__all__ = ["Task", "declared_task", "task", "varied"]
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -101,9 +101,7 @@ class Task(Habits, BaseTask, Generic[P, R]):
         **options: Unpack[TaskSettings],
     ) -> Self:
         """Return a copy with other settings; None leaves one as it is. Raise TypeError for an unknown option."""
-        if unknown := sorted(set(options) - set(OPTION_NAMES)):
-            known = ", ".join(["priority", "queue_name", "run_after", "backend", *OPTION_NAMES])
-            raise TypeError(f"using() got an unknown option {unknown[0]!r}. Options: {known}.")
+        _refuse_unknown("using()", options, ("priority", "queue_name", "run_after", "backend"))
         given: dict[str, Any] = {**options, "priority": priority, "queue_name": queue_name}
         given |= {"run_after": run_after, "backend": backend}
         if given.get("metadata") and self.metadata:
@@ -143,30 +141,6 @@ def declared_task(path: str) -> BaseTask:
     if not isinstance(found, BaseTask):
         raise UnknownTask(f"There is no task at {path!r}: it has no @task decorator.")
     return found
-
-
-def overrides(task: BaseTask) -> dict[str, Any]:
-    """Return, as JSON, the options that differ from those of the task at its path.
-
-    Raise InvalidTask if no worker could find the task at its path.
-    """
-    try:
-        declared = declared_task(task.module_path)
-    except UnknownTask:
-        declared = None
-    if declared is None or declared.func is not task.func or task.func.__module__ == "__main__":
-        raise InvalidTask(
-            f"A worker could not import the task from {task.module_path!r}. Define it in a module of the project "
-            "(not in a script that is run), and keep it there under the function's own name."
-        )
-    if declared is task or not isinstance(task, Task):
-        return {}
-    changed = {name: getattr(task, name) for name in OPTION_NAMES if name != "metadata"}
-    return {
-        name: dump_option(name, value)
-        for name, value in changed.items()
-        if value is not None and value != getattr(declared, name, None)
-    }
 
 
 def varied(task: BaseTask, changes: Mapping[str, Any]) -> BaseTask:
@@ -239,9 +213,7 @@ def task(
             "run_after cannot be defined statically with the @task decorator. "
             "Use .using(run_after=...) to set it dynamically."
         )
-    if unknown := sorted(set(options) - set(OPTION_NAMES)):
-        known = ", ".join(["priority", "queue_name", "backend", "takes_context", *OPTION_NAMES])
-        raise TypeError(f"@task got an unknown option {unknown[0]!r}. Options: {known}.")
+    _refuse_unknown("@task", options, ("priority", "queue_name", "backend", "takes_context"))
 
     def decorate(func: Callable[..., Any]) -> Task[..., Any]:
         kind = task_backends[backend].task_class
@@ -257,3 +229,9 @@ def task(
         return made
 
     return decorate(function) if function else decorate
+
+
+def _refuse_unknown(name: str, options: Mapping[str, object], own: Sequence[str]) -> None:
+    """Raise TypeError for an option that there is not. own: what is taken beside the options of all tasks."""
+    if unknown := sorted(set(options) - set(OPTION_NAMES)):
+        raise TypeError(f"{name} got an unknown option {unknown[0]!r}. Options: {', '.join([*own, *OPTION_NAMES])}.")

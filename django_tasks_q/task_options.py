@@ -99,7 +99,7 @@ def resolve_options(task: BaseTask, defaults: Options) -> TaskOptions:
 
 
 def load_options(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what overrides() stored. Raise CorruptJob where it cannot have come from there."""
+    """Return what changed_options() has made. Raise CorruptJob where it cannot have come from there."""
     try:
         loaded = {name: value for name, value in stored.items() if name != EXPIRES_AT}
         if "backoff" in loaded:

@@ -261,3 +261,27 @@ class RaisesFrozen(RaisesBefore):
         text: str
 
     error = Frozen
+
+
+class ChangesTask(Middleware):
+    """Changes what it was given to look at."""
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> None:
+        for job in jobs:
+            job.task_result.task.metadata["from"] = "middleware"  # type: ignore[index]
+
+
+class Enqueues(Middleware):
+    """Enqueues a job for each job, and for those as well."""
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> Any:
+        EVENTS.append("enqueues")
+        jobs[0].task_result.task.enqueue(*jobs[0].task_result.args)
+
+
+class EnqueuesAfter(Middleware):
+    @contextmanager
+    def enqueue(self, jobs: Sequence[NewJob]) -> Iterator[None]:
+        yield
+        EVENTS.append("enqueues")
+        jobs[0].task_result.task.enqueue(*jobs[0].task_result.args)

@@ -48,7 +48,7 @@ def running(number: int = 1, task: Task = noop, worker: str = "w1", **using: Any
 
 def log(job_id: uuid.UUID, lines: Any, attempt: int = 1, worker: str = "w1", backend: str = "default") -> None:
     """Let a running job have logged lines, as JobLog has them."""
-    get_broker(backend).note_logs(worker, [LogLines(str(job_id), attempt, json.dumps(lines))])
+    get_broker(backend).append_logs(worker, [LogLines(str(job_id), attempt, json.dumps(lines))])
 
 
 def results(

@@ -53,7 +53,7 @@ def test_vendors_are_told_apart_in_two_places_only() -> None:
 
 
 # A worker's row is written by services, but for what control asks of it, and so are statistics; a queue's by control;
-# jobs and results by brokers alone, schedules and the record of their slots by `schedules`, whoever asks for it.
+# jobs and results by brokers alone, schedules and the record of their occurrences by `schedules`, whoever asks for it.
 WRITERS = {
     "Job": {"brokers"},
     "Result": {"brokers"},

@@ -146,6 +146,14 @@ class TestCarrying:
         found = [get_result(result.id).return_value["metadata"] for result in (first, second)]
         assert found == [{**own, "request_id": "r-9"}, {**own, "request_id": "mine"}]
 
+    def test_what_middleware_looks_at_is_not_the_tasks_own(self, settings: Any) -> None:
+        use(settings, "ChangesTask")
+        given = tasks.add.using(metadata={"a": {"b": 1}})
+        result = given.enqueue(1, 2)
+        assert given.metadata == result.task.metadata == Job.objects.get().metadata == {"a": {"b": 1}}
+        result.task.metadata["a"]["b"] = 2
+        assert given.metadata == {"a": {"b": 1}}
+
     def test_each_job_of_many_has_its_own(self) -> None:
         request_id.set("r-10")
         results = tasks.noop.enqueue_many([(1,), (2,)])
@@ -220,6 +228,19 @@ class TestErrorsOfEnqueue:
         with pytest.raises(TransactionManagementError, match="KeepsOpen.enqueue\\(\\) keeps a transaction open"):
             tasks.add.enqueue(1, 2)
         assert not Job.objects.exists()
+
+    def test_one_that_enqueues_for_its_own_jobs_too_is_stopped(self, settings: Any) -> None:
+        use(settings, "Enqueues")
+        with pytest.raises(RecursionError, match=r"Enqueues\.enqueue\(\) enqueues a job for each job"):
+            tasks.add.enqueue(1, 2)
+        assert len(EVENTS) == 20
+        assert not Job.objects.exists()
+
+    def test_one_that_does_so_after_is_stopped_too(self, settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+        use(settings, "EnqueuesAfter")
+        tasks.add.enqueue(1, 2)
+        assert len(EVENTS) == Job.objects.count() == 20
+        assert any("without end" in str(record.exc_info) for record in caplog.records if record.name == LOGGER)
 
     def test_jobs_can_be_compared_and_not_be_moved(self, settings: Any) -> None:
         use(settings, "Turns")

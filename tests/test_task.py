@@ -18,7 +18,8 @@ from django_tasks_q.compat import FRAMEWORK, InvalidTask, InvalidTaskBackend
 from django_tasks_q.conf import Options
 from django_tasks_q.exceptions import UnknownTask
 from django_tasks_q.models import Job
-from django_tasks_q.task import declared_task, overrides
+from django_tasks_q.specs import changed_options
+from django_tasks_q.task import declared_task
 from django_tasks_q.task_options import OPTION_NAMES, resolve_options
 
 from . import tasks
@@ -290,14 +291,14 @@ def test_a_module_that_fails_says_how(content: str, monkeypatch: pytest.MonkeyPa
 
 
 def test_only_what_differs_from_the_definition_is_stored() -> None:
-    assert overrides(with_everything) == {}
-    assert overrides(with_everything.using(timeout=60, max_attempts=9)) == {"max_attempts": 9}
-    assert overrides(with_everything.using(priority=3, metadata={"a": 1})) == {}
+    assert changed_options(with_everything) == {}
+    assert changed_options(with_everything.using(timeout=60, max_attempts=9)) == {"max_attempts": 9}
+    assert changed_options(with_everything.using(priority=3, metadata={"a": 1})) == {}
 
 
 def test_policies_and_exceptions_are_stored_as_json() -> None:
     given = {"backoff": [1, 2], "retry_on": (OSError, KeyError), "dont_retry_on": FileNotFoundError}
-    assert overrides(tasks.add.using(**given)) == {
+    assert changed_options(tasks.add.using(**given)) == {
         "backoff": {"kind": "constant", "seconds": (1.0, 2.0)},
         "retry_on": ["builtins.OSError", "builtins.KeyError"],
         "dont_retry_on": ["builtins.FileNotFoundError"],

@@ -1,8 +1,10 @@
 """Jobs enter the live table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
+
+from django.db import connections
 
 from ..lifecycle import JobStatus
 from .batches import in_batches, weight_of_spec
@@ -12,8 +14,10 @@ from .verbs import Verbs
 
 __all__ = ["EnqueueVerbs"]
 
-# What each job brings with it: see _spec_values().
+# What each job brings with it; and where in it are the fields that databases store in forms of their own.
 BROUGHT = (*JobSpec._fields, "due_at", "status")
+ID, RUN_AFTER, ENQUEUED_AT, PARENT_ID = map(BROUGHT.index, ("id", "run_after", "enqueued_at", "parent_id"))
+READY = JobStatus.READY.value
 
 
 class EnqueueVerbs(Verbs):
@@ -23,9 +27,10 @@ class EnqueueVerbs(Verbs):
 
     def enqueue(self, specs: Sequence[JobSpec]) -> None:
         """Insert jobs, as part of the caller's transaction: one statement for each thousand."""
-        with self.connection.cursor() as cursor:
-            for batch in in_batches(specs, weight_of_spec, self.bulk_size):
-                self._insert(cursor, batch)
+        with connections[self.using].cursor() as cursor:
+            # One alone needs no batches, and nearly all are enqueued alone.
+            for batch in [specs] if len(specs) == 1 else in_batches(specs, weight_of_spec, self.bulk_size):
+                self._insert(cursor, self._rows(batch))
 
     def enqueue_and_run(self, spec: JobSpec, statement: tuple[str, Sequence[Any]] | None) -> bool:
         """Insert one job, commit, and run another statement, in one round trip.
@@ -34,14 +39,13 @@ class EnqueueVerbs(Verbs):
         """
         return False
 
-    def _insert(self, cursor: Any, specs: Sequence[JobSpec]) -> None:
-        rows = [self._spec_values(spec) for spec in specs]
+    def _insert(self, cursor: Any, rows: Sequence[list[Any]]) -> None:
         if len(rows) == 1:
             cursor.execute(self._insert_sql, rows[0])
         else:
             self._insert_many(cursor, rows)
 
-    def _insert_many(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _insert_many(self, cursor: Any, rows: Sequence[list[Any]]) -> None:
         cursor.executemany(self._insert_sql, rows)
 
     @cached_property
@@ -59,20 +63,23 @@ class EnqueueVerbs(Verbs):
         given = [literal(value) if isinstance(value, str) else str(value) for value in self._given.values()]
         return f"INSERT INTO {JOB} ({self._new_columns}) VALUES ({', '.join(['%s'] * len(BROUGHT) + given)})"
 
-    @cached_property
-    def _conversions(self) -> list[Callable[[Any], Any] | None]:
-        """How the database stores each field of a JobSpec; None as it is."""
+    def _rows(self, specs: Iterable[JobSpec]) -> list[list[Any]]:
+        """Return what each job brings with it, as the database stores it."""
         to_key, to_moment = self.dialect.to_key, self.dialect.to_moment
-        known: dict[str, Callable[[Any], Any]] = {
-            "id": to_key, "run_after": to_moment, "enqueued_at": to_moment, "parent_id": to_key,
-        }  # fmt: skip
-        return [known.get(name) for name in JobSpec._fields]
-
-    def _spec_values(self, spec: JobSpec) -> tuple[Any, ...]:
-        status = spec.status
-        due_at = self.dialect.to_moment(spec.run_after) if status == JobStatus.SCHEDULED else None
-        stored = [
-            value if convert is None or value is None else convert(value)
-            for convert, value in zip(self._conversions, spec, strict=True)
-        ]
-        return (*stored, due_at, str(status))
+        rows: list[list[Any]] = []
+        now = now_stored = None
+        for spec in specs:
+            row = [*spec, None, READY]
+            row[ID] = to_key(spec.id)
+            if spec.enqueued_at is not now:
+                # All that are enqueued together have the same.
+                now, now_stored = spec.enqueued_at, to_moment(spec.enqueued_at)
+            row[ENQUEUED_AT] = now_stored
+            if spec.parent_id is not None:
+                row[PARENT_ID] = to_key(spec.parent_id)
+            if spec.run_after is not None:
+                row[RUN_AFTER] = to_moment(spec.run_after)
+                if spec.status == JobStatus.SCHEDULED:
+                    row[-2:] = row[RUN_AFTER], JobStatus.SCHEDULED.value
+            rows.append(row)
+        return rows

@@ -15,9 +15,9 @@ MOST_ROWS = 200
 
 
 class ReportVerbs(HolderVerbs):
-    """note_begun, note_progress, and note_logs."""
+    """record_begun, save_progress, and append_logs."""
 
-    def note_begun(self, worker_id: str, jobs: Iterable[ClaimedJob], *, durable: bool = False) -> set[str]:
+    def record_begun(self, worker_id: str, jobs: Iterable[ClaimedJob], *, durable: bool = False) -> set[str]:
         """Record that these jobs have begun: if their worker is lost, they are lost with it, and charged.
 
         Return the ids of those recorded: not of jobs that now belong to another worker, or are locked by another
@@ -34,7 +34,7 @@ class ReportVerbs(HolderVerbs):
             begun = self._begun_under(worker_id)
         return {job_id for job_id, attempt in attempts.items() if begun.get(job_id) == attempt}
 
-    def note_progress(self, worker_id: str, progress: Mapping[str, str], *, skip_locked: bool = False) -> None:
+    def save_progress(self, worker_id: str, progress: Mapping[str, str], *, skip_locked: bool = False) -> None:
         """Write the progress of a worker's jobs: JSON text by id. Jobs that no longer belong to it are left unchanged.
 
         skip_locked: leave jobs that another session has locked unchanged too, rather than wait for it.
@@ -71,7 +71,7 @@ class ReportVerbs(HolderVerbs):
             skip_locked=skip_locked,
         )
 
-    def note_logs(self, worker_id: str, lines: Sequence[LogLines], *, skip_locked: bool = False) -> None:
+    def append_logs(self, worker_id: str, lines: Sequence[LogLines], *, skip_locked: bool = False) -> None:
         """Add the log lines of a worker's runs; one row for each. Jobs that no longer belong to it are left out.
 
         skip_locked: do not wait for jobs that another session has locked; their lines are added anyway.

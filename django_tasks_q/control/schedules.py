@@ -102,13 +102,13 @@ def pause(name: str, *, backend: str = "default", by: str = "") -> bool:
 
 
 def resume(name: str, *, backend: str = "default") -> bool:
-    """Let a schedule run again, from its next slot on; return whether it was paused. Raise ScheduleNotFound."""
+    """Let a schedule run again, from its next occurrence on; return whether it was paused. Raise ScheduleNotFound."""
     with _locked(name, backend) as (broker, row):
         return _switch(broker, row, paused=False)
 
 
 def run_now(name: str, *, backend: str = "default") -> uuid.UUID:
-    """Enqueue a schedule's job at once, in addition to its slots, even if it is paused; return the job's id.
+    """Enqueue a schedule's job at once, in addition to its occurrences, even if it is paused; return the job's id.
 
     Raise ScheduleNotFound, or InvalidSchedule if the task is unknown or does not accept the arguments.
     """

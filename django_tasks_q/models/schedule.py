@@ -4,7 +4,7 @@ from django.utils.module_loading import import_string
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from ..lifecycle import CatchUp, Overlap, RunStatus, ScheduleKind, ScheduleOrigin
+from ..lifecycle import CatchUp, OccurrenceStatus, Overlap, ScheduleKind, ScheduleOrigin
 from ..task_options import LONGEST_PATH, LONGEST_QUEUE_NAME
 from .fields import PayloadField
 
@@ -87,13 +87,13 @@ class Schedule(models.Model):
 
 
 class ScheduleRun(models.Model):
-    """What happened to one slot: there can be no second row for it, and so no second job."""
+    """What happened to one occurrence: there can be no second row for it, and so no second job."""
 
     schedule = models.ForeignKey(
         Schedule, models.CASCADE, related_name="runs", db_constraint=False, db_index=False, verbose_name=_("schedule")
     )
     slot = models.DateTimeField(_("slot"))
-    status = models.CharField(_("status"), max_length=10, choices=RunStatus, default=RunStatus.ENQUEUED)
+    status = models.CharField(_("status"), max_length=10, choices=OccurrenceStatus, default=OccurrenceStatus.ENQUEUED)
     job_id = models.UUIDField(_("job"), null=True)
     fired_at = models.DateTimeField(_("fired at"))
     reason = models.CharField(_("reason"), max_length=500, default="", blank=True)

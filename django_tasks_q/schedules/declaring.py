@@ -61,12 +61,17 @@ def periodic(
     name: the task's dotted path by default. Times are whole seconds or timedeltas. Raise InvalidSchedule for a
     schedule that could never run.
     """
-    given = {key: value for key, value in locals().items() if key != "timing"}
+    return _declarer(timing, {key: value for key, value in locals().items() if key != "timing"})
+
+
+def _declarer(timing: Timing, given: dict[str, Any]) -> Callable[[T], T]:
+    """Return the decorator that declares a schedule of a task. given: what periodic() takes beside the timing."""
 
     def decorate(task: T) -> T:
         if not isinstance(task, BaseTask):
             raise InvalidSchedule(_("@periodic stands over @task: %(given)r is not a task.") % {"given": task})
-        definition = _define(timing, task.module_path, task.backend, **{**given, "name": name or task.module_path})
+        named = {**given, "name": given["name"] or task.module_path}
+        definition = _define(timing, task.module_path, task.backend, **named)
         # The rest has to wait until the settings are available, and the module has been imported.
         check_call(definition, shape_of(task))
         _declare(definition)

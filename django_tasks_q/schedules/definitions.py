@@ -80,12 +80,12 @@ class Definition:
         return load_timing(self.kind, self.expression, self.timezone)
 
     def following(self, after: datetime) -> datetime | None:
-        """Return the first slot after a time, within start_at and end_at; None if there is none."""
+        """Return the first occurrence after a time, within start_at and end_at; None if there is none."""
         if self.start_at is not None and after < self.start_at:
-            # A slot at the very start counts.
+            # An occurrence at the very start counts.
             after = max(after, self.start_at - INSTANT)
-        slot = self.timing.following(after, self.start_at)
-        return None if slot is None or (self.end_at is not None and slot > self.end_at) else slot
+        occurrence = self.timing.following(after, self.start_at)
+        return None if occurrence is None or (self.end_at is not None and occurrence > self.end_at) else occurrence
 
 
 def _aware(moment: datetime | None) -> datetime | None:

@@ -1,4 +1,4 @@
-"""The tick: due schedules are locked, their jobs inserted, their slots recorded and their next ones set, at once."""
+"""The tick: due schedules are locked, their jobs inserted, what is due recorded and what is next set, at once."""
 
 import logging
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Fired:
 
 
 def next_due(broker: Broker) -> float | None:
-    """Return the seconds until the next slot of any schedule, 0 or less if it is due; None if there is none."""
+    """Return the seconds until the next occurrence of any schedule, 0 or less if it is due; None if there is none."""
     return broker.dialect.seconds_until(
         "next_run_at",
         "FROM django_tasks_q_schedule WHERE backend = %s AND next_run_at IS NOT NULL ORDER BY next_run_at LIMIT 1",
@@ -128,18 +128,18 @@ class Firer:
     # decide
 
     def _forget_recorded(self, plans: Sequence[Plan]) -> None:
-        """Leave out slots that have already been fired: the clock, or a row, may have been set back."""
+        """Leave out occurrences that have already been fired: the clock, or a row, may have been set back."""
         plans = [plan for plan in plans if plan.may_be_recorded]
-        slots = {run.slot for plan in plans for run in plan.runs}
-        slots |= {to_stored(slot) for plan in plans for slot in plan.specs}
-        if not slots:
+        occurrences = {run.slot for plan in plans for run in plan.runs}
+        occurrences |= {to_stored(occurrence) for plan in plans for occurrence in plan.specs}
+        if not occurrences:
             return
         recorded: dict[int, set[Any]] = {}
         runs = ScheduleRun.objects.using(self.broker.using).filter(
-            schedule__in=[plan.row.pk for plan in plans], slot__in=slots
+            schedule__in=[plan.row.pk for plan in plans], slot__in=occurrences
         )
-        for key, slot in runs.values_list("schedule_id", "slot"):
-            recorded.setdefault(key, set()).add(to_aware(slot))
+        for key, occurrence in runs.values_list("schedule_id", "slot"):
+            recorded.setdefault(key, set()).add(to_aware(occurrence))
         for plan in plans:
             if plan.row.pk in recorded:
                 plan.forget(recorded[plan.row.pk])
@@ -151,12 +151,12 @@ class Firer:
         )
         replaced = []
         for plan in plans:
-            is_live, slots = plan.row.last_job_id in live, sorted(plan.specs)
+            is_live, occurrences = plan.row.last_job_id in live, sorted(plan.specs)
             if plan.definition.overlap == Overlap.CANCEL_PREVIOUS:
                 replaced += [plan.row.last_job_id] if is_live else []
-                plan.skip(slots[:-1], _("A later slot was due as well."))
+                plan.skip(occurrences[:-1], _("A later slot was due as well."))
             else:
-                plan.skip(slots[0 if is_live else 1 :], _("The job before it had not finished."))
+                plan.skip(occurrences[0 if is_live else 1 :], _("The job before it had not finished."))
         if replaced:
             self.broker.cancel(filter(None, replaced), reason=_("Its schedule came to the next slot."))
 
@@ -196,5 +196,5 @@ class Firer:
             if not plan.enabled:
                 logger.error("The schedule %r is disabled: %s", plan.row.name, plan.reason)
                 schedule_disabled.send_robust(self.sender, schedule=plan.row, reason=plan.reason)
-            for slot, spec in plan.specs.items():
-                schedule_fired.send_robust(self.sender, schedule=plan.row, slot=slot, job_id=spec.id)
+            for occurrence, spec in plan.specs.items():
+                schedule_fired.send_robust(self.sender, schedule=plan.row, slot=occurrence, job_id=spec.id)

@@ -10,11 +10,11 @@ from django.utils.translation import gettext as _
 from ..brokers.base import Broker
 from ..brokers.values import JobSpec
 from ..exceptions import InvalidSchedule
-from ..lifecycle import Overlap, RunStatus
+from ..lifecycle import OccurrenceStatus, Overlap
 from ..models import Schedule, ScheduleRun
 from ..moments import to_aware, to_stored
 from .definitions import Definition
-from .slots import find_due
+from .occurrences import find_due
 from .specs import make_spec
 from .store import upcoming
 from .task_info import TaskInfo
@@ -29,7 +29,7 @@ FindTaskInfo = Callable[[str], TaskInfo | str | None]
 
 @dataclass(slots=True)
 class Plan:
-    """The plan for one due schedule: the jobs of its slots, what to record, and when it is due next."""
+    """The plan for one due schedule: the jobs of its occurrences, what to record, and when it is due next."""
 
     row: Schedule
     definition: Definition
@@ -40,36 +40,38 @@ class Plan:
     enabled: bool = True
     reason: str = ""
 
-    def note(self, slot: datetime, status: str, *, job_id: str | None = None, reason: str = "") -> None:
-        """Record what happened to a slot."""
-        slot_at, now = to_stored(slot), to_stored(self.now)
+    def note(self, occurrence: datetime, status: str, *, job_id: str | None = None, reason: str = "") -> None:
+        """Record what happened to an occurrence."""
+        occurrence_at, now = to_stored(occurrence), to_stored(self.now)
         self.runs.append(
-            ScheduleRun(schedule=self.row, slot=slot_at, fired_at=now, status=status, job_id=job_id, reason=reason)
+            ScheduleRun(
+                schedule=self.row, slot=occurrence_at, fired_at=now, status=status, job_id=job_id, reason=reason
+            )
         )
 
-    def skip(self, slots: list[datetime], reason: str) -> None:
-        """Make no jobs of slots after all."""
-        for slot in slots:
-            del self.specs[slot]
-            self.note(slot, RunStatus.SKIPPED, reason=reason)
+    def skip(self, occurrences: list[datetime], reason: str) -> None:
+        """Make no jobs of occurrences after all."""
+        for occurrence in occurrences:
+            del self.specs[occurrence]
+            self.note(occurrence, OccurrenceStatus.SKIPPED, reason=reason)
 
     @property
     def may_be_recorded(self) -> bool:
-        """Whether its slots may already be recorded: not if they come after the last job."""
+        """Whether its occurrences may already be recorded: not if they come after the last job."""
         last = self.row.last_run_at
         if self.runs or self.definition.overlap != Overlap.ALLOW:
             return True
-        return last is not None and any(slot <= to_aware(last) for slot in self.specs)
+        return last is not None and any(occurrence <= to_aware(last) for occurrence in self.specs)
 
     def forget(self, recorded: set[datetime]) -> None:
-        """Leave out slots that are already recorded."""
-        self.specs = {slot: spec for slot, spec in self.specs.items() if slot not in recorded}
+        """Leave out occurrences that are already recorded."""
+        self.specs = {occurrence: spec for occurrence, spec in self.specs.items() if occurrence not in recorded}
         self.runs = [run for run in self.runs if to_aware(run.slot) not in recorded]
 
     def settle(self) -> None:
         """Count the jobs, and find out whether there is to be another one."""
-        for slot, spec in self.specs.items():
-            self.note(slot, RunStatus.ENQUEUED, job_id=spec.id)
+        for occurrence, spec in self.specs.items():
+            self.note(occurrence, OccurrenceStatus.ENQUEUED, job_id=spec.id)
         self.row.total_runs += len(self.specs)
         most = self.definition.max_runs
         if self.enabled and (self.following is None or (most is not None and self.row.total_runs >= most)):
@@ -114,12 +116,14 @@ class Planner:
 
     def _plan(self, row: Schedule, definition: Definition, shape: TaskInfo | None, now: datetime) -> Plan:
         due = find_due(definition, to_aware(row.next_run_at or now), now)
-        left = len(due.slots) if definition.max_runs is None else max(0, definition.max_runs - row.total_runs)
+        left = len(due.occurrences) if definition.max_runs is None else max(0, definition.max_runs - row.total_runs)
         plan = Plan(row, definition, now, following=due.following)
         # If USE_TZ is off, the hour that is repeated in autumn is stored, and so fired, once.
-        slots = {to_stored(slot): slot for slot in due.slots}.values()
-        for slot in list(slots)[:left]:
-            plan.specs[slot] = make_spec(self.broker, row, definition, slot, now, shape)
+        occurrences = {to_stored(occurrence): occurrence for occurrence in due.occurrences}.values()
+        for occurrence in list(occurrences)[:left]:
+            plan.specs[occurrence] = make_spec(self.broker, row, definition, occurrence, now, shape)
         if due.missed is not None:
-            plan.note(due.missed, RunStatus.MISSED, reason=_("From this slot on, nothing was there to fire it."))
+            plan.note(
+                due.missed, OccurrenceStatus.MISSED, reason=_("From this slot on, nothing was there to fire it.")
+            )
         return plan

@@ -46,7 +46,7 @@ class Timing:
             read_zone(self.tz)
 
     def following(self, after: datetime, anchor: datetime | None = None) -> datetime | None:
-        """Return the first slot after a moment, both aware and in UTC; None where there is none.
+        """Return the first occurrence after a moment, both aware and in UTC; None where there is none.
 
         anchor: the start of the schedule, from which intervals are counted.
         """
@@ -178,7 +178,7 @@ def every(
 ) -> Every:
     """Fire at each multiple of an interval, counted from the schedule's start_at, else from 1970 in UTC.
 
-    tz: in which its slots are shown; settings.TIME_ZONE if there is none.
+    tz: in which its occurrences are shown; settings.TIME_ZONE if there is none.
     """
     interval = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
     return Every(str(interval.total_seconds()), tz)
@@ -195,7 +195,7 @@ def once(moment: datetime | str, *, tz: str | None = None) -> Once:
 def solar(event: str, *, latitude: float, longitude: float, tz: str | None = None) -> Solar:
     """Fire at dawn, sunrise, noon, sunset or dusk of a place, in degrees north and east; needs astral.
 
-    tz: in which its slots are shown; settings.TIME_ZONE if there is none.
+    tz: in which its occurrences are shown; settings.TIME_ZONE if there is none.
     """
     return Solar(f"{event} {latitude} {longitude}", tz)
 

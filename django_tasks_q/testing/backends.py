@@ -14,6 +14,7 @@ from ..backend import TasksQBackend
 from ..brokers.values import JobSpec, cancel_reason
 from ..compat import TaskResultStatus
 from ..results import TasksQResult, missing
+from ..specs import Prepared
 
 __all__ = ["ImmediateBackend", "RecordingBackend"]
 
@@ -44,7 +45,7 @@ class ImmediateBackend(TasksQBackend):
         self.max_runs = int(options.pop("max_runs", 1_000))
         super().__init__(alias, {**params, "OPTIONS": options})
 
-    def _enqueue(self, prepared: list[tuple[JobSpec, TasksQResult[Any]]]) -> list[TasksQResult[Any]]:
+    def _enqueue(self, prepared: list[Prepared]) -> list[TasksQResult[Any]]:
         results = super()._enqueue(prepared)
         if results and self.alias not in _running.aliases:
             self._run()
@@ -76,7 +77,7 @@ class RecordingBackend(TasksQBackend):
         """Forget all calls."""
         self.results.clear()
 
-    def _enqueue(self, prepared: list[tuple[JobSpec, TasksQResult[Any]]]) -> list[TasksQResult[Any]]:
+    def _enqueue(self, prepared: list[Prepared]) -> list[TasksQResult[Any]]:
         recorded = [(spec, _to_recorded(result)) for spec, result in prepared]
         # First: a receiver of the signal may look.
         self.results.extend(copy(result) for _, result in recorded)

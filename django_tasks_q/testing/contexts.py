@@ -6,8 +6,9 @@ from typing import Any
 from django.utils import timezone
 
 from ..compat import BaseTask, TaskResultStatus
-from ..ids import uuid7
-from ..results import Context, Progress, TasksQResult
+from ..context import Context
+from ..ids import new_id
+from ..results import Progress, TasksQResult
 
 __all__ = ["Reports", "make_context"]
 
@@ -45,7 +46,7 @@ def make_context(
     now = timezone.now()
     result: TasksQResult[Any] = TasksQResult(
         task=task,  # type: ignore[arg-type,unused-ignore] # what is not given is not needed
-        id=id or str(uuid7()),
+        id=id or new_id(),
         status=TaskResultStatus.RUNNING,
         enqueued_at=now,
         started_at=now,

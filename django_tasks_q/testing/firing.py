@@ -67,7 +67,7 @@ def _fire_due(broker: Broker, row: Schedule, moment: datetime) -> list[str]:
     runs = ScheduleRun.objects.using(broker.using).filter(schedule=row.pk)
     before = list(runs.values_list("pk", flat=True))
     with travel(moment):
-        # The first slot that it knows is the one after now.
+        # The first occurrence that it knows is the one after now.
         store.set_paused(broker, row, row.paused, row.paused_by)
     Firer(broker, type(task_backends[broker.alias]), describe_task).fire_one(row.pk)
     return [str(run.job_id) for run in runs.exclude(pk__in=before).order_by("slot", "pk") if run.job_id]

@@ -13,10 +13,10 @@ from django.utils import timezone
 from ..brokers.base import Broker
 from ..brokers.values import ClaimedJob
 from ..compat import task_backends
+from ..context import Context
 from ..exceptions import TaskTimeout
 from ..middleware import Hook
 from ..moments import to_aware
-from ..results import Context
 from ..retries import RetryDecision
 from ..worker.child.attempts import Attempt
 from ..worker.child.executor import Executor

@@ -198,8 +198,8 @@ class InlineWorker:
         self.lines.end(job)
         with self.broker.transaction():
             if progress:
-                self.broker.note_progress(WORKER, {job.id: progress})
-            self.broker.note_logs(WORKER, self.lines.due())
+                self.broker.save_progress(WORKER, {job.id: progress})
+            self.broker.append_logs(WORKER, self.lines.due())
             recorded = self.broker.finish(WORKER, [outcome])
         self.lines.settle()
         if job.id not in recorded:

@@ -290,7 +290,7 @@ def test_every_page_can_be_shown_in_another_language(admin_client: Client) -> No
 def test_progress_is_shown_as_text(admin_client: Client) -> None:
     [key] = scenes.running()
     said = {"done": 30, "total": 120, "message": "<script>é", "at": "2026-01-01T00:00:00+00:00"}
-    get_broker("default").note_progress("w1", {str(key): json.dumps(said)})
+    get_broker("default").save_progress("w1", {str(key): json.dumps(said)})
     page = admin_client.get(address("job", "change", key))
     assert "30 of 120 (25 %), <script>é" in text(page)
     assert "<script>é" not in page.content.decode()

@@ -188,7 +188,7 @@ class Books:
 
     # what workers do to each other
 
-    def note_begun(self, worker: str, job_ids: Iterable[str]) -> set[str]:
+    def record_begun(self, worker: str, job_ids: Iterable[str]) -> set[str]:
         held = [entry for entry in map(self.entries.get, job_ids) if entry is not None and entry.is_held_by(worker)]
         for entry in held:
             self.change(entry, begun=True)

@@ -126,7 +126,7 @@ def test_no_line_outlives_its_result(broker: Any, put: Put) -> None:
 
     def log() -> None:
         for start in [*range(0, 100, 5)] * 3:
-            broker.note_logs("w1", [LogLines(job.id, 1, "[]") for job in jobs[start : start + 5]])
+            broker.append_logs("w1", [LogLines(job.id, 1, "[]") for job in jobs[start : start + 5]])
 
     def delete() -> None:
         for start in range(0, 100, 5):

@@ -64,9 +64,9 @@ def test_lines_and_progress_of_a_locked_job_wait_for_nobody(broker: Any, put: Pu
         Job.objects.select_for_update().get(id=locked.id)
 
         def note() -> None:
-            broker.note_progress("w1", {locked.id: "1", free.id: "2"}, skip_locked=True)
-            broker.note_logs("w1", [LogLines(job.id, 1, "[]") for job in (locked, free)], skip_locked=True)
-            broker.note_begun("w1", [locked, free])
+            broker.save_progress("w1", {locked.id: "1", free.id: "2"}, skip_locked=True)
+            broker.append_logs("w1", [LogLines(job.id, 1, "[]") for job in (locked, free)], skip_locked=True)
+            broker.record_begun("w1", [locked, free])
 
         with meanwhile(note) as answer:
             answer()
@@ -85,13 +85,13 @@ def test_the_last_progress_waits_for_who_has_the_job_locked(broker: Any, put: Pu
         with broker.connection.cursor() as cursor:
             cursor.execute(patience[broker.connection.vendor])
         with pytest.raises(OperationalError, match=r"(?i)lock"):
-            broker.note_progress("w1", {job.id: "1"})
+            broker.save_progress("w1", {job.id: "1"})
 
     with transaction.atomic():
         Job.objects.select_for_update().get(id=job.id)
         with meanwhile(note) as answer:
             answer()
-    broker.note_progress("w1", {job.id: "2"})
+    broker.save_progress("w1", {job.id: "2"})
     assert Job.objects.get(id=job.id).progress == 2
 
 

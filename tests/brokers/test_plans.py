@@ -60,9 +60,9 @@ def find_cancelled(broker: Any) -> Any:
     return [broker.find_cancelled("w1", [job.id for job in broker.claim("w1", "queue-3", 50)])]
 
 
-def note_progress(broker: Any) -> Any:
+def save_progress(broker: Any) -> Any:
     jobs = broker.claim("w1", "queue-3", 50)
-    broker.note_progress("w1", {job.id: "{}" for job in jobs})
+    broker.save_progress("w1", {job.id: "{}" for job in jobs})
     return jobs
 
 
@@ -83,11 +83,11 @@ def claim_behind(broker: Any) -> Any:
     return broker.claim("w1", "queue-3", 500, after=[(job.priority + 1, job.id), (job.priority, job.id)])
 
 
-def note_logs(broker: Any) -> Any:
+def append_logs(broker: Any) -> Any:
     jobs = broker.claim("w1", "queue-3", 50)
     made = broker.options.max_errors + 1
     Job.objects.filter(id__in=[job.id for job in jobs]).update(attempt=made)
-    broker.note_logs("w1", [LogLines(job.id, made, "[]") for job in jobs])
+    broker.append_logs("w1", [LogLines(job.id, made, "[]") for job in jobs])
     return jobs
 
 
@@ -117,7 +117,7 @@ HOT: dict[str, Callable[[Any], Any]] = {
     "held_by": lambda broker: broker.held_by("w0", limit=500),
     "held_by but some": lambda broker: broker.held_by("w0", limit=500, but=[str(uuid.uuid4()) for _ in range(500)]),
     "holders": lambda broker: broker.holders(),
-    "note_progress": note_progress,
+    "save_progress": save_progress,
     "is_recorded": is_recorded,
     "release": lambda broker: broker.release("w1", broker.claim("w1", "queue-3", 50)),
 }
@@ -127,7 +127,7 @@ HOT: dict[str, Callable[[Any], Any]] = {
 JOBS = [f"00000000-0000-7000-8000-{number:012x}" for number in range(1_000, 1_050)]
 RESULTS = [job_id.replace("7000", "7001") for job_id in JOBS]
 BY_KEYS: dict[str, Callable[[Any], Any]] = {
-    "note_logs": note_logs,
+    "append_logs": append_logs,
     "cancel": cancel,
     "run_now": lambda broker: broker.run_now(JOBS),
     "move": lambda broker: broker.move(JOBS, {"queue_name": "other", "priority": 1}),

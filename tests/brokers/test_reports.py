@@ -22,21 +22,21 @@ def test_progress_of_many_is_written_at_once(broker: Any, put: Put, django_asser
     put(5)
     jobs = broker.claim("w1", "default", 4)
     with django_assert_num_queries(1):
-        broker.note_progress("w1", {job.id: said(number) for number, job in enumerate(jobs[:3])})
+        broker.save_progress("w1", {job.id: said(number) for number, job in enumerate(jobs[:3])})
     rows = [Job.objects.get(id=job.id).progress for job in jobs]
     assert rows == [*(json.loads(said(number)) for number in range(3)), None]
 
 
 def test_nothing_said_is_no_statement(broker: Any, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        broker.note_progress("w1", {})
+        broker.save_progress("w1", {})
 
 
 def test_only_the_owner_of_a_running_job_says_how_far_it_is(broker: Any, put: Put) -> None:
     put(3)
     (mine,), (theirs,), (over,) = (broker.claim(worker_id, "default", 1) for worker_id in ("w1", "w2", "w1"))
     broker.finish("w1", make_outcomes([over], "READY"))
-    broker.note_progress("w1", {job.id: said(1) for job in (mine, theirs, over)})
+    broker.save_progress("w1", {job.id: said(1) for job in (mine, theirs, over)})
     assert [Job.objects.get(id=job.id).progress is None for job in (mine, theirs, over)] == [False, True, True]
 
 
@@ -44,7 +44,7 @@ def test_only_the_owner_of_a_running_job_says_how_far_it_is(broker: Any, put: Pu
 def test_progress_goes_along_into_the_history_and_not_back(broker: Any, put: Put, status: str) -> None:
     put(2)
     first, second = broker.claim("w1", "default", 2)
-    broker.note_progress("w1", {first.id: said(3)})
+    broker.save_progress("w1", {first.id: said(3)})
     if status == "CANCELLED":
         broker.cancel([first.id])
     broker.finish("w1", make_outcomes([first, second], "READY" if status == "CANCELLED" else status))
@@ -54,7 +54,7 @@ def test_progress_goes_along_into_the_history_and_not_back(broker: Any, put: Put
     assert Job.objects.get(id=first.id).progress is None
 
 
-# note_logs
+# append_logs
 
 LINES = [[1.5, "INFO", "shop", "it's 100% \\ é 👍 \" \ufffd"], [2, "", "", ""]]
 
@@ -72,45 +72,45 @@ def test_lines_of_many_are_added_at_once(broker: Any, put: Put, django_assert_nu
     put(5)
     jobs = broker.claim("w1", "default", 4)
     with broker.transaction(), django_assert_num_queries(2):
-        broker.note_logs("w1", [logged(job) for job in jobs[:3]])
-    broker.note_logs("w1", [logged(jobs[0], [])])
+        broker.append_logs("w1", [logged(job) for job in jobs[:3]])
+    broker.append_logs("w1", [logged(jobs[0], [])])
     assert sorted(rows()) == sorted([*((job.id, 1, LINES) for job in jobs[:3]), (jobs[0].id, 1, [])])
 
 
 def test_very_many_lines_are_added(broker: Any, put: Put) -> None:
     put(450)
     jobs = broker.claim("w1", "default", 450)
-    broker.note_logs("w1", [logged(job) for job in jobs])
+    broker.append_logs("w1", [logged(job) for job in jobs])
     (large,) = broker.claim("w1", "default", 1) if put(1) else []
-    broker.note_logs("w1", [logged(large, [[1.0, "INFO", "shop", "\x01" * 65_536]] * 16)])
+    broker.append_logs("w1", [logged(large, [[1.0, "INFO", "shop", "\x01" * 65_536]] * 16)])
     assert JobLog.objects.count() == 451
     assert len(JobLog.objects.get(job_id=UUID(large.id)).entries) == 16
 
 
 def test_nothing_logged_is_no_statement(broker: Any, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(0):
-        broker.note_logs("w1", [])
+        broker.append_logs("w1", [])
 
 
 def test_only_the_owner_of_a_running_job_adds_lines_to_this_run(broker: Any, put: Put) -> None:
     put(3)
     (mine,), (theirs,), (over,) = (broker.claim(worker_id, "default", 1) for worker_id in ("w1", "w2", "w1"))
     broker.finish("w1", make_outcomes([over], "SUCCESSFUL"))
-    broker.note_logs("w1", [*map(logged, (mine, theirs, over)), logged(mine, attempt=2)])
+    broker.append_logs("w1", [*map(logged, (mine, theirs, over)), logged(mine, attempt=2)])
     assert rows() == [(mine.id, 1, LINES)]
 
 
 def test_lines_stay_with_a_requeued_job_and_go_with_its_result(broker: Any, put: Put) -> None:
     put(3)
     first, second, third = broker.claim("w1", "default", 3)
-    broker.note_logs("w1", [*map(logged, (first, second, third))])
+    broker.append_logs("w1", [*map(logged, (first, second, third))])
     broker.finish("w1", make_outcomes([first, second], "FAILED"))
     broker.requeue([first.id])
     assert len(rows()) == 3
     assert broker.delete_results([second.id, first.id]) == 1
     assert [key for key, _, _ in rows()] == sorted([first.id, third.id])
     (again,) = broker.claim("w1", "default", 1)
-    broker.note_logs("w1", [logged(again)])
+    broker.append_logs("w1", [logged(again)])
     assert [attempt for key, attempt, _ in rows() if key == first.id] == [1, 2]
     # A cancelled job has a result too.
     broker.cancel([third.id])
@@ -123,7 +123,7 @@ def test_lines_stay_with_a_requeued_job_and_go_with_its_result(broker: Any, put:
 def test_a_result_that_is_pruned_takes_its_lines_along_and_no_others(broker: Any, put: Put) -> None:
     put(3)
     jobs = broker.claim("w1", "default", 3)
-    broker.note_logs("w1", [*map(logged, jobs)])
+    broker.append_logs("w1", [*map(logged, jobs)])
     broker.finish("w1", make_outcomes(jobs[:2], "SUCCESSFUL"))
     assert broker.prune(["SUCCESSFUL"], -60, limit=1) == 1
     kept = {str(key) for key in Result.objects.values_list("id", flat=True)} | {jobs[2].id}
@@ -135,6 +135,6 @@ def test_of_a_job_that_runs_for_ever_the_last_runs_are_kept(broker: Any, put: Pu
     most = broker.options.max_errors
     for _ in range(most + 3):
         (job,) = broker.claim("w1", "default", 1)
-        broker.note_logs("w1", [logged(job)])
+        broker.append_logs("w1", [logged(job)])
         broker.finish("w1", make_outcomes([job], "READY"))
     assert [attempt for _, attempt, _ in rows()] == [*range(4, most + 4)]

@@ -343,17 +343,17 @@ class Verbs(RuleBasedStateMachine):
 
     @precondition(lambda self: self._is_closed() and self._has_copies())
     @rule(session=sessions, wanted=some)
-    def note_begun(self, session: int, wanted: set[int]) -> None:
+    def record_begun(self, session: int, wanted: set[int]) -> None:
         chosen = self._session(session)
         copies = self._copies(chosen, wanted, fresh=True)
         if not copies:
             return
         worker_id = copies[0][0]
         jobs = [job for holder, job in copies if holder == worker_id]
-        noted = chosen.run(self.broker.note_begun, worker_id, jobs)
+        noted = chosen.run(self.broker.record_begun, worker_id, jobs)
         if worker_id in {worker.id for worker in self.workers if worker.is_alive}:
             standing = [job.id for job in jobs if stands(self._books(chosen).entries[job.id], worker_id, job)]
-            assert noted == self._books(chosen).note_begun(worker_id, standing)
+            assert noted == self._books(chosen).record_begun(worker_id, standing)
         else:
             assert noted == set()
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from django_tasks_q.backend import TasksQBackend
 from django_tasks_q.compat import FRAMEWORK, TaskContext, TaskResultStatus, task_enqueued, task_finished, task_started
+from django_tasks_q.context import Context
 from django_tasks_q.models import Job
-from django_tasks_q.results import Context
 
 from ..models import Effect
 from ..workers import WorkerProcess

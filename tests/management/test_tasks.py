@@ -244,7 +244,7 @@ def test_show_says_how_far_a_job_is(tasks: Tasks) -> None:
     [job_id] = scenes.running()
     assert "Progress" not in tasks("show", job_id).out
     said = {"done": 1_500, "total": None, "message": "\x1b[2Jrows", "at": "2026-01-01T00:00:00+00:00"}
-    get_broker("default").note_progress("w1", {str(job_id): json.dumps(said)})
+    get_broker("default").save_progress("w1", {str(job_id): json.dumps(said)})
     assert "\nProgress       1,500, \\x1b[2Jrows, at 2026-01-01 01:00:00+01:00\n" in tasks("show", job_id).out
     assert tasks("show", job_id, "--json").json["progress"] == said
 

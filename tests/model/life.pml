@@ -371,7 +371,7 @@ inline rescue(w)
 #define SLOT_STEPS(w, s) \
     /* A child begins, ends, or is gone; also while the supervisor is frozen. */ \
     :: d_step { has_children(w) && S(w, s).phase == BUFFERED && may_begin(J(w, s)) -> S(w, s).phase = STARTED } \
-    /* Broker.note_begun(): for a job that was displaced, before it begins. */ \
+    /* Broker.record_begun(): for a job that was displaced, before it begins. */ \
     :: d_step { can_note(w, s) -> row[J(w, s)].begun = 1 } \
     :: d_step { has_children(w) && S(w, s).phase == STARTED -> return_from(w, s) } \
     :: d_step { has_children(w) && S(w, s).phase == STARTED -> S(w, s).phase = RAISED } \

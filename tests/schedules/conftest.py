@@ -23,13 +23,13 @@ def fire(broker: Any) -> Callable[[], Fired]:
 
 @pytest.fixture
 def now(broker: Any) -> datetime:
-    """The last slot of each schedule of `hourly`: half an hour ago."""
+    """The last occurrence of each schedule of `hourly`: half an hour ago."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
 
 
 @pytest.fixture
 def hourly(broker: Any, now: datetime) -> MakeSchedule:
-    """Make an hourly schedule whose last slot is due, and so many before it: hourly("name", missed=3)."""
+    """Make an hourly schedule whose last occurrence is due, and so many before it: hourly("name", missed=3)."""
     start = now - timedelta(days=400)
 
     def make(name: str = "hourly", *, missed: int = 0, task: str = "tests.tasks.noop", **fields: Any) -> Schedule:

@@ -29,7 +29,7 @@ def utc(text: str) -> datetime:
 
 
 def fired(expression: str, zone: str, after: str, count: int) -> list[str]:
-    """Return the wall-clock times of the next slots, with their offsets."""
+    """Return the wall-clock times of the next occurrences, with their offsets."""
     parsed, moment, found = CronExpression(expression, zone), datetime.fromisoformat(after).astimezone(UTC), []
     for _ in range(count):
         following = parsed.following(moment)
@@ -228,7 +228,7 @@ def theirs(expression: str, after: datetime, before: datetime, zone: str) -> lis
 
 
 @pytest.mark.timeout(180 + EXPRESSIONS / 5)
-def test_around_changes_of_clocks_the_slots_are_those_of_debians_cron() -> None:
+def test_around_changes_of_clocks_the_occurrences_are_those_of_debians_cron() -> None:
     """All of three years in ten zones.
 
     Expressions that follow the clock are compared with the clock, minute by minute: where half an hour is left out or

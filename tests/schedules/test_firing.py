@@ -10,7 +10,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django_tasks_q import every
 from django_tasks_q.backend import TasksQBackend
 from django_tasks_q.control import jobs, schedules
-from django_tasks_q.lifecycle import RunStatus, ScheduleKind
+from django_tasks_q.lifecycle import OccurrenceStatus, ScheduleKind
 from django_tasks_q.models import Job, Result, Schedule, ScheduleRun
 from django_tasks_q.moments import to_aware, to_stored
 from django_tasks_q.monitoring.schedules import run_of_job, runs, state
@@ -24,17 +24,17 @@ Fire = Callable[[], Fired]
 HOUR = timedelta(hours=1)
 
 
-def slots(row: Schedule, status: str = RunStatus.ENQUEUED) -> list[datetime]:
+def occurrences(row: Schedule, status: str = OccurrenceStatus.ENQUEUED) -> list[datetime]:
     return [to_aware(run.slot) for run in row.runs.filter(status=status).order_by("slot")]
 
 
 def begin_again(row: Schedule, moment: datetime) -> None:
-    """Let a slot be due that nobody knows to have been fired."""
+    """Let an occurrence be due that nobody knows to have been fired."""
     row.runs.all().delete()
     set_back(row, moment)
 
 
-def test_a_due_slot_becomes_a_job_once(hourly: MakeSchedule, fire: Fire, now: datetime) -> None:
+def test_a_due_occurrence_becomes_a_job_once(hourly: MakeSchedule, fire: Fire, now: datetime) -> None:
     row = hourly(args=[1], kwargs={"a": 2}, queue_name="q", priority=5, options={"max_attempts": 3})
     assert fire() == Fired(due=1, jobs=1)
     assert fire() == Fired()
@@ -45,7 +45,7 @@ def test_a_due_slot_becomes_a_job_once(hourly: MakeSchedule, fire: Fire, now: da
     row.refresh_from_db()
     assert to_aware(row.next_run_at) == now + HOUR
     assert (row.last_job_id, row.total_runs) == (job.id, 1)
-    assert slots(row) == [now]
+    assert occurrences(row) == [now]
 
 
 def test_jobs_and_runs_are_linked_both_ways(hourly: MakeSchedule, fire: Fire) -> None:
@@ -62,12 +62,14 @@ def test_jobs_and_runs_are_linked_both_ways(hourly: MakeSchedule, fire: Fire) ->
     assert runs(row)[0].job_status is None
 
 
-def test_the_database_keeps_a_slot_from_being_fired_twice(hourly: MakeSchedule, fire: Fire, now: datetime) -> None:
+def test_the_database_keeps_an_occurrence_from_being_fired_twice(
+    hourly: MakeSchedule, fire: Fire, now: datetime
+) -> None:
     row = hourly()
     fire()
     with pytest.raises(IntegrityError), transaction.atomic():
         ScheduleRun.objects.create(schedule=row, slot=to_stored(now), fired_at=to_stored(now))
-    # A clock that is set back finds the slot fired.
+    # A clock that is set back finds the occurrence fired.
     set_back(row, now - HOUR)
     fire()
     assert Job.objects.count() == 1
@@ -89,8 +91,8 @@ def test_what_was_missed_is_made_up_for_as_the_policy_says(
 ) -> None:
     row = hourly(missed=2, catch_up=catch_up)
     fire()
-    assert slots(row) == [now - 2 * HOUR, now - HOUR, now][3 - made_up :]
-    assert slots(row, RunStatus.MISSED) == ([] if catch_up == "all" else [now - 2 * HOUR])
+    assert occurrences(row) == [now - 2 * HOUR, now - HOUR, now][3 - made_up :]
+    assert occurrences(row, OccurrenceStatus.MISSED) == ([] if catch_up == "all" else [now - 2 * HOUR])
     row.refresh_from_db()
     assert to_aware(row.next_run_at) == now + HOUR
 
@@ -103,53 +105,55 @@ def test_only_what_is_within_the_window_is_made_up_for(
     wide = hourly("wide", missed=5, catch_up=catch_up, catch_up_window=round(age) + 3_700)
     narrow = hourly("narrow", missed=5, catch_up=catch_up, catch_up_window=10)
     fire()
-    assert slots(wide) == ([now - HOUR, now] if catch_up == "all" else [now])
-    assert slots(narrow) == []
+    assert occurrences(wide) == ([now - HOUR, now] if catch_up == "all" else [now])
+    assert occurrences(narrow) == []
 
 
-def test_a_slot_that_is_a_little_late_was_not_missed(
+def test_an_occurrence_that_is_a_little_late_was_not_missed(
     hourly: MakeSchedule, fire: Fire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow the machine is.
-    monkeypatch.setattr("django_tasks_q.schedules.slots.GRACE", timedelta(minutes=10))
+    monkeypatch.setattr("django_tasks_q.schedules.occurrences.GRACE", timedelta(minutes=10))
     row = hourly(timing=every(seconds=1), catch_up="none")
     late = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=4)
     set_back(row, late)
     fire()
-    assert slots(row)[:5] == [late + timedelta(seconds=number) for number in range(5)]
+    assert occurrences(row)[:5] == [late + timedelta(seconds=number) for number in range(5)]
 
 
-def test_very_many_missed_slots_are_made_up_for_in_parts(hourly: MakeSchedule, fire: Fire, now: datetime) -> None:
+def test_very_many_missed_occurrences_are_made_up_for_in_parts(
+    hourly: MakeSchedule, fire: Fire, now: datetime
+) -> None:
     row = hourly(timing=every(seconds=1), catch_up="all", end_at=now)
     set_back(row, now - timedelta(seconds=1_500))
     assert fire().jobs == 1_000
     assert fire().jobs == 501
-    assert slots(row)[0] == now - timedelta(seconds=1_500)
-    assert len(slots(row)) == 1_501
+    assert occurrences(row)[0] == now - timedelta(seconds=1_500)
+    assert len(occurrences(row)) == 1_501
 
 
 def test_the_latest_of_very_many_is_found_quickly(hourly: MakeSchedule, fire: Fire, now: datetime) -> None:
     row = hourly(timing=every(seconds=1), missed=24 * 365, end_at=now)
     fire()
-    assert slots(row) == [now]
+    assert occurrences(row) == [now]
     row.refresh_from_db()
     assert (row.next_run_at, row.reason) == (None, "It is over: no slot is left.")
 
 
-def test_overlap_skip_leaves_a_slot_out_while_a_job_has_not_finished(
+def test_overlap_skip_leaves_an_occurrence_out_while_a_job_has_not_finished(
     hourly: MakeSchedule, fire: Fire, now: datetime
 ) -> None:
     row = hourly(overlap="skip", missed=2, catch_up="all")
     fire()
-    assert slots(row) == [now - 2 * HOUR]
-    assert slots(row, RunStatus.SKIPPED) == [now - HOUR, now]
+    assert occurrences(row) == [now - 2 * HOUR]
+    assert occurrences(row, OccurrenceStatus.SKIPPED) == [now - HOUR, now]
     begin_again(row, now)
     fire()
-    assert slots(row, RunStatus.SKIPPED) == [now]
+    assert occurrences(row, OccurrenceStatus.SKIPPED) == [now]
     jobs.cancel([Job.objects.get().id])
     begin_again(row, now)
     fire()
-    assert slots(row) == [now]
+    assert occurrences(row) == [now]
 
 
 def test_overlap_cancel_previous_cancels_what_waits_and_asks_what_runs_to_stop(
@@ -257,7 +261,7 @@ def test_an_error_disables_one_schedule_visibly_and_no_other(name: str, hourly: 
     assert expected in bad.reason
     assert state(bad) == "DISABLED"
     assert told == [("bad", told[0][1])]
-    assert slots(good)
+    assert occurrences(good)
     assert Job.objects.count() == 1
 
 
@@ -285,7 +289,7 @@ def test_one_that_the_database_refuses_is_disabled_alone(hourly: MakeSchedule, f
 
     with connection.execute_wrapper(refuse):
         assert fire() == Fired(due=2, jobs=1)
-    assert slots(good)
+    assert occurrences(good)
     bad.refresh_from_db()
     assert (bad.enabled, bad.reason, bad.next_run_at) == (False, "too odd", None)
     assert Job.objects.count() == 1

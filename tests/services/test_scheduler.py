@@ -10,7 +10,7 @@ import pytest
 
 from django_tasks_q import cron, every, once
 from django_tasks_q.control import schedules
-from django_tasks_q.lifecycle import RunStatus
+from django_tasks_q.lifecycle import OccurrenceStatus
 from django_tasks_q.models import Job, Result, Schedule, ScheduleRun, Worker
 from django_tasks_q.moments import to_aware, to_stored
 from django_tasks_q.monitoring.schedules import find_schedule, state
@@ -35,7 +35,7 @@ FRAIL = {"heartbeat_interval": 0.3, "rescue_after": 1.0}
 
 def fired(name: str, count: int) -> list[ScheduleRun]:
     """Wait until so many slots of a schedule have been fired, and return their runs."""
-    found = ScheduleRun.objects.filter(schedule__name=name, status=RunStatus.ENQUEUED).order_by("slot")
+    found = ScheduleRun.objects.filter(schedule__name=name, status=OccurrenceStatus.ENQUEUED).order_by("slot")
     wait_for(lambda: found.count() >= count, f"{count} slots of {name}")
     return list(found)
 
@@ -50,7 +50,7 @@ def test_no_slot_is_fired_twice_and_none_is_missed_whatever_happens_to_workers(s
     disturb(workers)
     runs = ScheduleRun.objects.filter(slot__gte=to_stored(began), slot__lt=to_stored(began + SECONDS * SECOND))
     wait_for(lambda: runs.count() >= SCHEDULES * SECONDS, "the slots to be fired", timeout=SECONDS + LIMIT)
-    assert not runs.exclude(status=RunStatus.ENQUEUED).exists()
+    assert not runs.exclude(status=OccurrenceStatus.ENQUEUED).exists()
     slots = sorted((run.schedule_id, to_aware(run.slot)) for run in runs)
     wanted = [began + number * SECOND for number in range(SECONDS)]
     keys = sorted(Schedule.objects.values_list("pk", flat=True))

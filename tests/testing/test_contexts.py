@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from django_tasks_q.results import Context
+from django_tasks_q.context import Context
 from django_tasks_q.testing import make_context
 
 from ..tasks import describe_context

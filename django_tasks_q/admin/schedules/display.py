@@ -11,7 +11,7 @@ from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext_lazy
 
 from ...exceptions import InvalidSchedule
-from ...lifecycle import JobStatus, ResultStatus, RunStatus
+from ...lifecycle import JobStatus, OccurrenceStatus, ResultStatus
 from ...models import Job, Result, Schedule
 from ...moments import to_aware
 from ...monitoring.schedules import ScheduleState, run_of_job, runs, state
@@ -105,7 +105,7 @@ def past_runs(row: Schedule, job_url: JobURL) -> list[Run]:
     return [
         Run(
             slot=moment(record.slot),
-            outcome=str(RunStatus(record.status).label),
+            outcome=str(OccurrenceStatus(record.status).label),
             late=duration((record.fired_at - record.slot).total_seconds()) if _was_fired(record.status) else NOTHING,
             job=link(job_url(record.job_id) if record.job_status else None, record.job_id) if record.job_id else "",
             status=job_badge(record.job_status),
@@ -131,4 +131,4 @@ def schedule_of(call: Job | Result, url: Callable[[int], str | None]) -> str:
 
 
 def _was_fired(status: str) -> bool:
-    return status == RunStatus.ENQUEUED
+    return status == OccurrenceStatus.ENQUEUED

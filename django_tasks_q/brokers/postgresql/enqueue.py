@@ -24,9 +24,10 @@ class EnqueueStatements(EnqueueVerbs):
         if statement is None or not self.dialect.takes_several():
             return False
         sql, parameters = statement
+        (row,) = self._rows([spec])
         with self.connection.cursor() as cursor:
             try:
-                cursor.execute(f"BEGIN; {self._insert_sql}; COMMIT; {sql}", [*self._spec_values(spec), *parameters])
+                cursor.execute(f"BEGIN; {self._insert_sql}; COMMIT; {sql}", [*row, *parameters])
             except BaseException as error:
                 in_transaction = self.dialect.leave_transaction()
                 if in_transaction or not isinstance(error, DatabaseError) or not self._is_stored(spec):
@@ -43,7 +44,7 @@ class EnqueueStatements(EnqueueVerbs):
             )
             return cursor.fetchone() is not None
 
-    def _insert_many(self, cursor: Any, rows: Sequence[tuple[Any, ...]]) -> None:
+    def _insert_many(self, cursor: Any, rows: Sequence[list[Any]]) -> None:
         if not hasattr(cursor, "copy"):
             # psycopg2
             super()._insert_many(cursor, rows)
@@ -54,7 +55,7 @@ class EnqueueStatements(EnqueueVerbs):
                 for row in rows:
                     copy.write_row(row + rest)
 
-        rest = tuple(self._given.values())
+        rest = [*self._given.values()]
         # As Django's cursor does with any statement: wrappers that count or refuse statements see this one too.
         cursor._execute_with_wrappers(self._copy_sql, None, many=False, executor=execute)
 

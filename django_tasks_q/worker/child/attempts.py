@@ -6,7 +6,8 @@ from typing import Any
 from ...brokers.outcomes import success_outcome
 from ...brokers.values import Outcome
 from ...compat import BaseTask
-from ...results import Context, TasksQResult, result_from_row
+from ...context import Context
+from ...results import TasksQResult, result_from_row
 from ...task_options import TaskOptions
 from ..wire.frames import Run
 from ..wire.jobs import JobRow

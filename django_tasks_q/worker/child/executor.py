@@ -16,11 +16,12 @@ from ...brokers.base import Broker
 from ...brokers.values import LogLines, Outcome
 from ...compat import BaseTask, task_backends
 from ...conf import Options
+from ...context import Context
 from ...exceptions import CorruptJob, Ignore, SoftCancel, Superseded, TasksQError, TaskTimeout, UnknownTask
 from ...lifecycle import Ending, ResultStatus
 from ...middleware import Around
 from ...payloads import dump_return_value
-from ...results import Context, running_job, task_from_row
+from ...results import running_job, task_from_row
 from ...retries import RetryDecision
 from ...task import declared_task
 from ...task_options import TaskOptions, resolve_options
@@ -201,9 +202,9 @@ class Executor:
         """Write the task's progress and log lines: the supervisor would come too late."""
         progress, log = attempt.scope.progress, attempt.scope.log
         if progress is not None and progress.latest:
-            broker.note_progress(attempt.row.worker_id, {outcome.id: progress.latest})
+            broker.save_progress(attempt.row.worker_id, {outcome.id: progress.latest})
         if log is not None and (lines := log.whole()):
-            broker.note_logs(attempt.row.worker_id, [LogLines(outcome.id, outcome.attempt, lines)])
+            broker.append_logs(attempt.row.worker_id, [LogLines(outcome.id, outcome.attempt, lines)])
 
     def _successful(self, attempt: Attempt, value: Any) -> Run:
         stored = dump_return_value(value, self.config.max_payload) if attempt.options.store_result else None

@@ -110,13 +110,13 @@ class Recorder:
 
     def record_reports(self) -> None:
         """Write the progress and the log lines of running jobs that have come since the last time, if any."""
-        self.broker.note_progress(self.registry.worker_id, self.progress, skip_locked=True)
+        self.broker.save_progress(self.registry.worker_id, self.progress, skip_locked=True)
         self.progress.clear()
         self._record_lines()
 
     def _record_lines(self) -> None:
         try:
-            self.broker.note_logs(self.registry.worker_id, self.lines.due(), skip_locked=True)
+            self.broker.append_logs(self.registry.worker_id, self.lines.due(), skip_locked=True)
         except Error as error:
             if self.broker.dialect.failure(error) in (Failure.GONE, Failure.LOCKED):
                 raise
@@ -177,9 +177,9 @@ class Recorder:
         if not outcomes:
             return NOTHING
         # Before the jobs that have ended are out of reach; if one ends meanwhile, its last lines are not here.
-        self.broker.note_progress(self.registry.worker_id, self._told, skip_locked=True)
+        self.broker.save_progress(self.registry.worker_id, self._told, skip_locked=True)
         skip = self._failures > 0
-        self.broker.note_logs(self.registry.worker_id, self.lines.due(), skip_locked=skip)
+        self.broker.append_logs(self.registry.worker_id, self.lines.due(), skip_locked=skip)
         return self.broker.finish(self.registry.worker_id, outcomes, skip_locked=skip)
 
     def note_failure(self, error: Exception) -> None:

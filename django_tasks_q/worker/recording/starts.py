@@ -28,14 +28,14 @@ class Starts:
 
     def run(self) -> None:
         if begun := self.pool.newly_begun():
-            self.pool.note_begun(self.broker.note_begun(self.registry.worker_id, begun))
+            self.pool.note_begun(self.broker.record_begun(self.registry.worker_id, begun))
         if self.intake.asked and time.monotonic() >= self._ask_at:
             self._answer()
 
     def _answer(self) -> None:
         """Let jobs begin that have asked; those whose row another session has locked keep waiting."""
         asked = [event.job for event in self.intake.asked]
-        noted = self.broker.note_begun(self.registry.worker_id, asked, durable=True)
+        noted = self.broker.record_begun(self.registry.worker_id, asked, durable=True)
         self.pool.note_begun(noted)
         self.intake.asked = [event for event in self.intake.asked if event.job.id not in noted]
         self._ask_at = time.monotonic() + ASK_AGAIN if self.intake.asked else 0.0
