@@ -75,7 +75,10 @@ class Rounds:
             # Jobs that a child has not begun would only add to it.
             self.dispatcher.take_all_back()
         wanted, looking, recording = self.polling.wanted, self.polling.is_due, bool(self.recorder.held)
-        queues = self.polling.look() if looking else []
+        # What the worker was woken for begins before the look for more, which is done next.
+        heard = self.polling.take_heard() if looking else []
+        looking = looking and not heard
+        queues = self.polling.look() if looking else heard
         jobs = self._record_and_claim(queues, wanted) if queues or recording else []
         if jobs:
             self.dispatcher.buffer.add(self.recorder.drop_expired(jobs))

@@ -281,8 +281,9 @@ class Supervisor:
 
     def _note_woken(self, woken: bool) -> None:
         if woken:
-            self.polling.request()
-            self.pass_on.note_heard(self.notifier.take_heard())
+            heard = self.notifier.take_heard()
+            self.polling.request(heard)
+            self.pass_on.note_heard(heard)
 
     def _seconds_to_wait(self) -> float:
         if self.intake.has_news:

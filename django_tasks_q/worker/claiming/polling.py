@@ -1,6 +1,7 @@
 import math
 import random
 import time
+from collections.abc import Collection
 
 from ...notifiers import Notifier
 from ...services.registry import Registry
@@ -18,17 +19,19 @@ class Polling:
         self.selector = selector
         # How many jobs the worker could take: counted once a turn, and again after a claim.
         self.demand = 0
-        # Whether some queue may have got jobs since the last look.
+        # Whether some queue may have got jobs since the last look; and of which queues that is known.
         self.is_requested = True
+        self._heard: set[str] = set()
         # Whether the last look found less than requested.
         self.is_exhausted = False
         self._rested = False
         self._sleep = notifier.first_sleep
         self._poll_at = 0.0
 
-    def request(self) -> None:
-        """Look as soon as there is room for jobs."""
+    def request(self, heard: Collection[str] = ()) -> None:
+        """Look as soon as there is room for jobs, at these queues first."""
         self.is_requested = True
+        self._heard.update(heard)
 
     @property
     def is_told(self) -> bool:
@@ -64,6 +67,14 @@ class Polling:
     def wanted(self) -> int:
         """How many jobs to claim now: for a worker that was out of work there may be only one."""
         return self.selector.broker.first_claim(self.demand) if self.is_exhausted else self.demand
+
+    def take_heard(self) -> list[str]:
+        """Return the queues that the worker was woken for since the last call. They are no look: that comes next."""
+        if not self._heard:
+            return []
+        queues = self.selector.expect(sorted(self._heard))
+        self._heard.clear()
+        return queues
 
     def look(self) -> list[str]:
         """Return the queues that may have jobs, in the order in which to claim from them."""

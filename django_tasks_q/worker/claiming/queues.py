@@ -1,5 +1,5 @@
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...brokers.base import Broker
 from ...brokers.batches import size_of
@@ -39,6 +39,12 @@ class QueueSelector:
         self._ready.sort(key=lambda name: (name <= self._first, name))
         self._first = self._ready[0] if self._ready else ""
         return list(self._ready)
+
+    def expect(self, names: Iterable[str]) -> list[str]:
+        """Return those of these queues that are this worker's; they may have READY jobs now."""
+        mine = [name for name in names if self._is_mine(name)]
+        self._ready = list(dict.fromkeys([*self._ready, *mine]))
+        return mine
 
     @property
     def has_ready(self) -> bool:
