@@ -26,7 +26,7 @@ from .claiming.queues import QueueSelector
 from .completion import Completion
 from .database import LONGEST_DELAY, Database
 from .heartbeat import Heartbeat
-from .pools.base import AHEAD
+from .pools.base import AHEAD, Pool
 from .pools.memory import resident_bytes
 from .pools.prefork import PreforkPool
 from .readiness import refuse_unready
@@ -60,12 +60,7 @@ class Supervisor:
         self.database = Database(self.broker, self.shutdown)
         identity = Identity(settings.name, settings.queues, settings.excluded_queues, settings.concurrency)
         self.registry = Registry(self.broker, identity)
-        self.pool = PreforkPool(
-            self.registry,
-            max_tasks=settings.max_tasks_per_child,
-            max_memory=settings.max_memory_per_child,
-            cancel_grace=self.broker.options.cancel_grace,
-        )
+        self.pool = self._make_pool()
         self.recorder = Recorder(self.broker, self.registry)
         self.dispatcher = Dispatcher(self.pool)
         self.intake = Intake(self.broker, self.registry, self.dispatcher, self.recorder)
@@ -91,6 +86,14 @@ class Supervisor:
             self.database, offline=[self.shutdown, self.pool], online=due, unlocked=[self.rounds, self.pass_on]
         )
         self._completion = Completion(self.database, self.rounds, burst=settings.burst)
+
+    def _make_pool(self) -> Pool:
+        return PreforkPool(
+            self.registry,
+            max_tasks=self.settings.max_tasks_per_child,
+            max_memory=self.settings.max_memory_per_child,
+            cancel_grace=self.broker.options.cancel_grace,
+        )
 
     def _make_chores(self) -> Chores:
         return Chores([

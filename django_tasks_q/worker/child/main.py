@@ -43,9 +43,7 @@ def run_child(
     os.setpgid(0, 0)
     listener = CancelListener(cancels)
     _install_handlers(listener)
-    if isinstance(sys.stdout, TextIOWrapper):
-        # What a task prints is in the log at once, whatever happens to this process.
-        sys.stdout.reconfigure(line_buffering=True)
+    _write_lines_at_once()
     broker = get_broker(alias)
     capture = _capture(broker.options)
     executor = Executor(alias, capture)
@@ -67,6 +65,12 @@ def run_child(
         if not is_sound:
             logger.warning("A task has closed a standard stream; its process is replaced.")
             return
+
+
+def _write_lines_at_once() -> None:
+    """What a task prints is in the log at once, whatever happens to this process."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def _install_handlers(listener: CancelListener) -> None:
