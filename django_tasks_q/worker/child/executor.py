@@ -141,9 +141,8 @@ class Executor:
 
     def _announce_limit(self, attempt: Attempt) -> None:
         if attempt.options.timeout is not None:
-            decision = self._decide(attempt.row, attempt.options, TaskTimeout)
-            limit = Limit(attempt.seq, time.monotonic(), attempt.options.timeout, decision.retry, decision.delay)
-            self.announce(limit)
+            then = self._decide(attempt.row, attempt.options, TaskTimeout)
+            self.announce(Limit(attempt.seq, time.monotonic(), attempt.options.timeout, then.retry, then.delay))
 
     # run
 
