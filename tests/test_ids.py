@@ -5,7 +5,7 @@ import time
 import uuid
 from pathlib import Path
 
-from django_tasks_q.ids import uuid7
+from django_tasks_q.ids import new_id, uuid7
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,6 +34,13 @@ def test_text_and_hex_sort_like_the_ids() -> None:
     made = [uuid7() for _ in range(1_000)]
     assert sorted(made, key=str) == made
     assert sorted(made, key=lambda item: item.hex) == made
+
+
+def test_the_text_is_that_of_the_next_id() -> None:
+    before, text, after = uuid7(), new_id(), uuid7()
+    assert before < uuid.UUID(text) < after
+    assert str(uuid.UUID(text)) == text
+    assert uuid.UUID(text).version == 7
 
 
 def test_threads_never_make_the_same_id() -> None:

@@ -1,6 +1,6 @@
 """Jobs enter the live table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -63,9 +63,14 @@ class EnqueueVerbs(Verbs):
         given = [literal(value) if isinstance(value, str) else str(value) for value in self._given.values()]
         return f"INSERT INTO {JOB} ({self._new_columns}) VALUES ({', '.join(['%s'] * len(BROUGHT) + given)})"
 
+    @cached_property
+    def _to_key(self) -> Callable[[str], Any]:
+        """How an id is written to the columns of a new job."""
+        return self.dialect.to_key
+
     def _rows(self, specs: Iterable[JobSpec]) -> list[list[Any]]:
         """Return what each job brings with it, as the database stores it."""
-        to_key, to_moment = self.dialect.to_key, self.dialect.to_moment
+        to_key, to_moment = self._to_key, self.dialect.to_moment
         rows: list[list[Any]] = []
         now = now_stored = None
         for spec in specs:

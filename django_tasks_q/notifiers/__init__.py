@@ -1,12 +1,11 @@
 """How a sleeping worker is woken."""
 
 import logging
-from collections import Counter
 from functools import cache
 from typing import Any
 
 from django.core.signals import setting_changed
-from django.db import connections, transaction
+from django.db import connections
 from django.utils.module_loading import import_string
 
 from ..compat import task_backends
@@ -53,7 +52,7 @@ class WakeForJobs(Wake):
 
     def __init__(self, notifier: Notifier, queues: Queues) -> None:
         super().__init__(notifier)
-        self.queues = None if queues is None else Counter(queues)
+        self.queues = None if queues is None else dict(queues)
 
     def send(self) -> None:
         self.notifier.send(self.queues)
@@ -61,7 +60,11 @@ class WakeForJobs(Wake):
     def take_in(self, other: Wake) -> bool:
         if not isinstance(other, WakeForJobs) or not super().take_in(other):
             return False
-        self.queues = None if self.queues is None or other.queues is None else self.queues + other.queues
+        if self.queues is None or other.queues is None:
+            self.queues = None
+            return True
+        for queue, jobs in other.queues.items():
+            self.queues[queue] = self.queues.get(queue, 0) + jobs
         return True
 
 
@@ -70,28 +73,31 @@ def notify(alias: str, using: str, queues: Queues = None) -> None:
 
     queues: how many jobs in which queue are ready now, or will be later; None if it may be any queue.
     """
-    _send_on_commit(WakeForJobs(get_notifier(alias, using), queues))
+    notifier = get_notifier(alias, using)
+    if notifier.wakes:
+        _send_on_commit(WakeForJobs(notifier, queues))
 
 
 def notify_cancelled(alias: str, using: str) -> None:
     """Tell the workers of a backend, once the current transaction has committed, that running jobs are to stop."""
-    _send_on_commit(Wake(get_notifier(alias, using)))
+    notifier = get_notifier(alias, using)
+    if notifier.wakes:
+        _send_on_commit(Wake(notifier))
 
 
 def _send_on_commit(wake: Wake) -> None:
-    if wake.notifier.wakes and not _is_ended_by_hand(wake) and not _is_pending(wake):
-        transaction.on_commit(wake, using=wake.notifier.using)
-
-
-def _is_ended_by_hand(wake: Wake) -> bool:
-    """Return whether the caller has turned autocommit off: Django then announces no commit, and only polling helps."""
     connection = connections[wake.notifier.using]
+    if not _is_ended_by_hand(connection) and not _is_pending(wake, connection):
+        connection.on_commit(wake)
+
+
+def _is_ended_by_hand(connection: Any) -> bool:
+    """Return whether the caller has turned autocommit off: Django then announces no commit, and only polling helps."""
     return not connection.in_atomic_block and not connection.get_autocommit()
 
 
-def _is_pending(wake: Wake) -> bool:
+def _is_pending(wake: Wake, connection: Any) -> bool:
     """Return whether the last action of this transaction covers this wake-up too."""
-    connection = connections[wake.notifier.using]
     if not connection.run_on_commit:
         return False
     savepoints, function, *_ = connection.run_on_commit[-1]

@@ -112,8 +112,8 @@ class Executor:
     def _announce_limit(self, attempt: Attempt) -> None:
         timeout, scope = attempt.options.timeout, attempt.scope
         if timeout is not None:
-            decision = decide_retry(attempt.row, attempt.options, TaskTimeout)
-            scope.outbox.limit(Limit(scope.seq, time.monotonic(), timeout, decision.retry, decision.delay))
+            then = decide_retry(attempt.row, attempt.options, TaskTimeout)
+            scope.outbox.limit(Limit(scope.seq, time.monotonic(), timeout, then.retry, then.delay))
 
     # run
 
