@@ -15,7 +15,7 @@ from ..lifecycle import JobStatus
 from ..models import Job, Queue, Result
 from ..monitoring.counts import Count
 from ..monitoring.queues import QueueStats, queue_stats
-from .actions.verbs import record
+from .actions.base import record
 from .backends import BACKEND_VAR, backend_aliases
 from .base import TasksAdmin
 from .display import Text, badge, counted, duration, link, moment, storable

@@ -14,18 +14,18 @@ def address(model: str, view: str = "changelist", *args: Any) -> str:
     return reverse(f"admin:django_tasks_q_{model}_{view}", args=args)
 
 
-def post_action(client: Any, model: str, action: str, keys: Iterable[Any], **data: Any) -> Any:
+def post_action(client: Any, model: str, action: str, keys: Iterable[Any], *, follow: bool = True, **data: Any) -> Any:
     """Choose an action of a list for these rows, and follow the redirect."""
     form = {"action": action, "index": 0, "_selected_action": [str(key) for key in keys], **data}
-    return client.post(address(model), form, follow=True)
+    return client.post(address(model), form, follow=follow)
 
 
-def confirm(client: Any, question: Any, **data: Any) -> Any:
+def confirm(client: Any, question: Any, *, follow: bool = True, **data: Any) -> Any:
     """Press the button of a page that asks for confirmation, or shows progress. data: the rest of its form."""
     hidden: dict[str, Any] = {}
     for name, value in question.context["hidden"]:
         hidden.setdefault(name, []).append(value)
-    return client.post(question.context["back"], hidden | data, follow=True)
+    return client.post(question.context["back"], hidden | data, follow=follow)
 
 
 def offered(response: Any) -> set[str]:

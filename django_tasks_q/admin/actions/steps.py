@@ -27,7 +27,7 @@ from ...monitoring.counts import Count, count
 from ..backends import aliases_in
 from ..base import TasksAdmin
 from ..display import Text, counted
-from .verbs import Row, Skipped, Verb, act, load, perform, tell
+from .base import Row, Skipped, Verb, act, load, perform, tell
 
 __all__ = ["Bulk", "run"]
 

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from ...models import Job, Queue, Result, Schedule, Worker
 from ...monitoring.formatting import progress_text
 from ...results import progress_of
-from ..actions.verbs import Verb, perform
+from ..actions.base import Verb, perform
 from ..backends import backend_aliases, databases
 from ..base import Button, Fieldsets, TasksAdmin
 from ..display import NOTHING, badge, below, duration, json_block, link, moment, number, shortened, storable

@@ -19,7 +19,7 @@ from ...exceptions import TasksQError
 from ...models import Job, Result
 from ...monitoring.tasks import task_paths
 from ...shortcuts import find_task
-from ..actions.verbs import record
+from ..actions.base import record
 from ..backends import aliases_in, chosen_database
 from ..base import TasksAdmin
 from ..display import json_block, link, storable

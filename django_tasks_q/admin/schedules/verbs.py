@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 from ...control import schedules
 from ...exceptions import InvalidSchedule, ScheduleNotFound
 from ...models import Schedule
-from ..actions.verbs import record
+from ..actions.base import record
 from ..backends import backend_aliases
 from ..display import Text, storable
 
