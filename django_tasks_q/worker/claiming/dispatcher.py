@@ -58,11 +58,12 @@ class Dispatcher:
         if not self.must_look_soon:
             return
         now, slots = time.monotonic(), self._open_slots()
-        for slot in slots:
+        # Also those that take no more jobs, because they have got as many as they may run.
+        for slot in self.pool.slots:
             if slot.backlog.count > 1 and slot.busy_for(now) > AHEAD:
                 self.take_back(slot)
         self._share_out(slots, now)
-        laden = max(slots, key=lambda slot: slot.backlog.count, default=None)
+        laden = max(self.pool.slots, key=lambda slot: slot.backlog.count, default=None)
         if laden is not None and laden.backlog.count > 1 and not all(slot.backlog.count for slot in slots):
             self.take_back(laden)
             # One that has just been handed a displaced job takes no others.
