@@ -16,14 +16,17 @@ from .needs import require
 from .workers import WorkerProcess
 
 # What starts real workers.
-WORKER_FIXTURES = {"start_worker", "worker", "tasks_q_worker"}
+WORKER_FIXTURES = {"start_worker", "worker", "tasks_q_worker", "own_postgresql"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # A shell has what it runs in the background ignore it, and so would the processes that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "only_on(*databases): about these databases; not part of the others' sessions.")
-    config.addinivalue_line("markers", "worker: starts real workers; given to each test with one of their fixtures.")
+    config.addinivalue_line(
+        "markers",
+        "worker: starts real workers, or a project of its own; given to each test with one of their fixtures.",
+    )
 
 
 def pytest_report_header() -> str:
