@@ -1,4 +1,4 @@
-"""enqueue() and its kin: the shortest way to a job."""
+"""enqueue() and the like: the shortest way to a job."""
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping

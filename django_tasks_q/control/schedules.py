@@ -119,9 +119,9 @@ def run_now(name: str, *, backend: str = "default") -> uuid.UUID:
 def enqueue_now(broker: Broker, row: Schedule) -> JobSpec:
     """Enqueue the job of a locked schedule, as part of the caller's transaction; raise as run_now() does."""
     definition = Definition.of_row(row)
-    shape = check_call(definition, describe_task(row.task_path))
+    info = check_call(definition, describe_task(row.task_path))
     now = to_aware(broker.dialect.now())
-    spec = make_spec(broker, row, definition, now, now, shape)._replace(run_after=None)
+    spec = make_spec(broker, row, definition, now, now, info)._replace(run_after=None)
     broker.enqueue([spec])
     store.record_manual(broker, row, spec, now)
     return spec

@@ -13,7 +13,7 @@ from ..exceptions import InvalidSchedule
 from ..lifecycle import CatchUp, Overlap, ScheduleOrigin
 from ..moments import to_aware
 from .definitions import Definition
-from .task_info import shape_of
+from .task_info import info_of
 from .timings import Timing, cron, every, once, solar
 from .validation import check_call, validate
 
@@ -73,7 +73,7 @@ def _declarer(timing: Timing, given: dict[str, Any]) -> Callable[[T], T]:
         named = {**given, "name": given["name"] or task.module_path}
         definition = _define(timing, task.module_path, task.backend, **named)
         # The rest has to wait until the settings are available, and the module has been imported.
-        check_call(definition, shape_of(task))
+        check_call(definition, info_of(task))
         _declare(definition)
         return task
 

@@ -79,9 +79,9 @@ class Firer:
             now = to_aware(self.broker.dialect.now())
             plans = [plan for row in rows if (plan := self.planner.plan(row, now)) is not None]
             self._forget_recorded(plans)
-            self._heed_overlaps([plan for plan in plans if plan.specs and plan.definition.overlap != Overlap.ALLOW])
+            self._apply_overlaps([plan for plan in plans if plan.specs and plan.definition.overlap != Overlap.ALLOW])
             self._write(plans)
-        self._tell(plans)
+        self._announce(plans)
         return Fired(len(rows), len(rows) - len(plans), sum(len(plan.specs) for plan in plans))
 
     def _fire_singly(self, limit: int) -> Fired:
@@ -104,7 +104,7 @@ class Firer:
                 Plan(row, Definition.of_row(row), now, enabled=False, reason=str(error)) for row in self._lock_one(key)
             ]
             self._write(plans)
-        self._tell(plans)
+        self._announce(plans)
 
     # lock
 
@@ -144,7 +144,7 @@ class Firer:
             if plan.row.pk in recorded:
                 plan.forget(recorded[plan.row.pk])
 
-    def _heed_overlaps(self, plans: Sequence[Plan]) -> None:
+    def _apply_overlaps(self, plans: Sequence[Plan]) -> None:
         last = {plan.row.last_job_id for plan in plans if plan.row.last_job_id}
         live = (
             set(Job.objects.using(self.broker.using).filter(id__in=last).values_list("id", flat=True)) if last else ()
@@ -191,7 +191,7 @@ class Firer:
             row.pk,
         ]
 
-    def _tell(self, plans: Sequence[Plan]) -> None:
+    def _announce(self, plans: Sequence[Plan]) -> None:
         for plan in plans:
             if not plan.enabled:
                 logger.error("The schedule %r is disabled: %s", plan.row.name, plan.reason)

@@ -23,7 +23,7 @@ from .validation import check_call
 __all__ = ["FindTaskInfo", "Plan", "Planner"]
 
 logger = logging.getLogger("django_tasks_q.worker")
-# What is known about the task at a path: its shape, or why there is none, or nothing yet.
+# What is known about the task at a path: see TaskInfo; or why there is none, or nothing yet.
 FindTaskInfo = Callable[[str], TaskInfo | str | None]
 
 
@@ -93,35 +93,35 @@ class Planner:
         A faulty schedule is disabled.
         """
         definition = Definition.of_row(row)
-        shape = self.find_task_info(row.task_path)
-        if shape is None:
+        info = self.find_task_info(row.task_path)
+        if info is None:
             return None
         try:
-            return self._plan(row, definition, self._checked(row, definition, shape, now), now)
+            return self._plan(row, definition, self._checked(row, definition, info, now), now)
         except Exception as error:
             if not isinstance(error, InvalidSchedule):
                 logger.exception("The schedule %r cannot be fired.", row.name)
             return Plan(row, definition, now, enabled=False, reason=str(error) or type(error).__name__)
 
-    def _checked(self, row: Schedule, definition: Definition, shape: TaskInfo | str, now: datetime) -> TaskInfo | None:
-        """Return the shape of the task; None if there is none here, but a newer worker may know it."""
+    def _checked(self, row: Schedule, definition: Definition, info: TaskInfo | str, now: datetime) -> TaskInfo | None:
+        """Return what is known about the task; None if there is none here, but a newer worker may know it."""
         try:
-            check_call(definition, shape)
+            check_call(definition, info)
         except InvalidSchedule:
             # A recent change may be part of a deploy that has not reached this worker.
             grace = timedelta(seconds=self.broker.options.unknown_task_grace)
             if to_aware(row.updated_at) + grace <= now:
                 raise
-        return shape if isinstance(shape, TaskInfo) else None
+        return info if isinstance(info, TaskInfo) else None
 
-    def _plan(self, row: Schedule, definition: Definition, shape: TaskInfo | None, now: datetime) -> Plan:
+    def _plan(self, row: Schedule, definition: Definition, info: TaskInfo | None, now: datetime) -> Plan:
         due = find_due(definition, to_aware(row.next_run_at or now), now)
         left = len(due.occurrences) if definition.max_runs is None else max(0, definition.max_runs - row.total_runs)
         plan = Plan(row, definition, now, following=due.following)
         # If USE_TZ is off, the hour that is repeated in autumn is stored, and so fired, once.
         occurrences = {to_stored(occurrence): occurrence for occurrence in due.occurrences}.values()
         for occurrence in list(occurrences)[:left]:
-            plan.specs[occurrence] = make_spec(self.broker, row, definition, occurrence, now, shape)
+            plan.specs[occurrence] = make_spec(self.broker, row, definition, occurrence, now, info)
         if due.missed is not None:
             plan.note(
                 due.missed, OccurrenceStatus.MISSED, reason=_("From this slot on, nothing was there to fire it.")

@@ -22,22 +22,22 @@ UNKNOWN = TaskInfo("", DEFAULT_TASK_QUEUE_NAME, DEFAULT_TASK_PRIORITY, {}, [])
 
 
 def make_spec(
-    broker: Broker, row: Schedule, definition: Definition, occurrence: datetime, now: datetime, shape: TaskInfo | None
+    broker: Broker, row: Schedule, definition: Definition, occurrence: datetime, now: datetime, info: TaskInfo | None
 ) -> JobSpec:
     """Return the job of an occurrence. Raise UnserializableError if the arguments cannot be stored.
 
-    shape: of its task; None if this process does not know it.
+    info: of its task; None if this process does not know it.
     """
     limit = broker.options.max_payload
-    info = shape or UNKNOWN
+    known = info or UNKNOWN
     template = make_template(
         definition.task_path,
         to_stored(now),
         limit,
-        queue_name=definition.queue_name or info.queue_name,
-        priority=info.priority if definition.priority is None else definition.priority,
+        queue_name=definition.queue_name or known.queue_name,
+        priority=known.priority if definition.priority is None else definition.priority,
         options=_options(definition, occurrence),
-        metadata={**info.metadata, METADATA: _facts(definition, occurrence)},
+        metadata={**known.metadata, METADATA: _facts(definition, occurrence)},
         run_after=to_stored(occurrence + jitter_of(row, definition, occurrence)) if definition.jitter else None,
     )
     return fill_template(template, definition.args, definition.kwargs, limit)

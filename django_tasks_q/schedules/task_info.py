@@ -8,7 +8,7 @@ from ..compat import BaseTask
 from ..exceptions import UnknownTask
 from ..task import declared_task
 
-__all__ = ["TaskInfo", "describe_task", "shape_of"]
+__all__ = ["TaskInfo", "describe_task", "info_of"]
 
 
 class TaskInfo(NamedTuple):
@@ -41,7 +41,7 @@ class TaskInfo(NamedTuple):
         )
 
 
-def shape_of(task: BaseTask) -> TaskInfo:
+def info_of(task: BaseTask) -> TaskInfo:
     """Return what is known about a task."""
     parameters = list(inspect.signature(task.func).parameters.values())
     if task.takes_context:
@@ -56,8 +56,8 @@ def shape_of(task: BaseTask) -> TaskInfo:
 
 
 def describe_task(path: str) -> TaskInfo | str:
-    """Return the shape of the task at a path, or why there is none."""
+    """Return what is known about the task at a path, or why there is none."""
     try:
-        return shape_of(declared_task(path))
+        return info_of(declared_task(path))
     except UnknownTask as error:
         return str(error)

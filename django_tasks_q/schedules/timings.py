@@ -46,7 +46,7 @@ class Timing:
             read_zone(self.tz)
 
     def following(self, after: datetime, anchor: datetime | None = None) -> datetime | None:
-        """Return the first occurrence after a moment, both aware and in UTC; None where there is none.
+        """Return the first occurrence after a moment, both aware and in UTC; None if there is none.
 
         anchor: the start of the schedule, from which intervals are counted.
         """
@@ -158,7 +158,7 @@ def load_timing(kind: str, expression: str, timezone: str) -> Timing:
 
 @explained(instead_of_crontab)
 def cron(expression: str, *, tz: str | None = None) -> Cron:
-    """Fire by a cron expression of five fields, or @hourly and its kin, on the clocks of a time zone.
+    """Fire by a cron expression of five fields, or @hourly and the like, on the clocks of a time zone.
 
     tz: its name, such as "Europe/Rome"; settings.TIME_ZONE if there is none. Raise InvalidSchedule for what cron does
     not know.

@@ -47,18 +47,21 @@ def validate(definition: Definition) -> None:
     _check_payload(definition, backend)
 
 
-def check_call(definition: Definition, shape: TaskInfo | str) -> TaskInfo:
-    """Return the shape. Raise InvalidSchedule where it is the reason why there is no task, or no arguments fit it."""
-    if not isinstance(shape, TaskInfo):
-        raise InvalidSchedule(shape, "task_path")
-    if shape.backend != definition.backend:
+def check_call(definition: Definition, info: TaskInfo | str) -> TaskInfo:
+    """Return what is known about the task. Raise InvalidSchedule if there is none, or it does not take the arguments.
+
+    info: that, or why there is no task.
+    """
+    if not isinstance(info, TaskInfo):
+        raise InvalidSchedule(info, "task_path")
+    if info.backend != definition.backend:
         message = _("The task %(task)s belongs to the backend “%(its)s”, not to “%(given)s”.")
-        facts = {"task": definition.task_path, "its": shape.backend, "given": definition.backend}
+        facts = {"task": definition.task_path, "its": info.backend, "given": definition.backend}
         raise InvalidSchedule(message % facts, "backend")
-    if refusal := shape.refusal(definition.args, definition.kwargs):
+    if refusal := info.refusal(definition.args, definition.kwargs):
         message = _("The arguments do not fit %(task)s: %(refusal)s.")
         raise InvalidSchedule(message % {"task": definition.task_path, "refusal": refusal}, "args")
-    return shape
+    return info
 
 
 def _check_text(definition: Definition) -> None:
