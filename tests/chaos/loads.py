@@ -11,10 +11,12 @@ from datetime import timedelta
 from random import Random
 from typing import ClassVar
 
-from django.db import Error, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.utils import timezone
 
 from django_tasks_q import enqueue, enqueue_many
+from django_tasks_q.brokers import get_broker
+from django_tasks_q.brokers.failures import Failure
 from django_tasks_q.models import Job, Worker
 
 from .crew import Crew
@@ -242,17 +244,36 @@ class TableLock(Burst):
 
     def work(self, ground: Ground) -> None:
         seconds = ground.random.uniform(1.5, 4.0)
+        while not self._lock(seconds, ground):
+            ground.is_over.wait(1.0)
+
+    def _lock(self, seconds: float, ground: Ground) -> bool:
+        """Lock the table for so long; return whether that was possible.
+
+        While one waits for the lock, behind a long transaction, everybody else waits for it too: so not for long.
+        """
+        try:
+            with connection.cursor() as cursor:
+                if ground.vendor == "mysql":
+                    cursor.execute("SET SESSION lock_wait_timeout = 1")
+                    cursor.execute(f"LOCK TABLES {TABLE} WRITE")
+                    self._hold(seconds, ground)
+                    cursor.execute("UNLOCK TABLES")
+                    return True
+                with transaction.atomic():
+                    if ground.vendor == "postgresql":
+                        cursor.execute("SET LOCAL lock_timeout TO '1s'")
+                        cursor.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
+                    self._hold(seconds, ground)
+        except OperationalError as error:
+            if get_broker("default").dialect.failure(error) is not Failure.LOCKED:
+                raise
+            return ground.is_over.is_set()
+        return True
+
+    def _hold(self, seconds: float, ground: Ground) -> None:
         ground.tell("table-lock", f"for {seconds:.1f} s")
-        with connection.cursor() as cursor:
-            if ground.vendor == "mysql":
-                cursor.execute(f"LOCK TABLES {TABLE} WRITE")
-                ground.hold("the table is locked", seconds, "hands", "probe", "stop", "still")
-                cursor.execute("UNLOCK TABLES")
-                return
-            with transaction.atomic():
-                if ground.vendor == "postgresql":
-                    cursor.execute(f"LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE")
-                ground.hold("the table is locked", seconds, "hands", "probe", "stop", "still")
+        ground.hold("the table is locked", seconds, "hands", "probe", "stop", "still")
 
 
 class Busy(Burst):
