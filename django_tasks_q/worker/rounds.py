@@ -183,7 +183,7 @@ class Rounds:
         for job, outcome in rescued:
             self.polling.request()
             if outcome.charged or outcome.is_final:
-                self.recorder.endings.note_recorded(job, outcome)
+                self.recorder.announcer.note_recorded(job, outcome)
 
     def expect(self, seconds: float) -> None:
         """A job has gone back to the queue and is due after this many seconds."""

@@ -98,7 +98,7 @@ class Supervisor:
     def _make_chores(self) -> Chores:
         return Chores([
             self.canceller, self.rescuer, ReportWriter(self.recorder), Pruner(self.broker, self.registry),
-            self.recorder.endings.statistics, StatisticsRollup(self.registry),
+            self.recorder.announcer.statistics, StatisticsRollup(self.registry),
         ])  # fmt: skip
 
     def run(self) -> int:
@@ -156,7 +156,7 @@ class Supervisor:
             with self.database:
                 self.database.connect()
                 self.registry.leave(self._load())
-                self.recorder.endings.statistics.run()
+                self.recorder.announcer.statistics.run()
         self.notifier.close()
         exit_code = 1 if left else 0
         self._tell(worker_stopped, exit_code=exit_code)
@@ -248,7 +248,7 @@ class Supervisor:
 
     def _announce(self) -> None:
         """Have children announce what ended without one."""
-        for job, error in self.recorder.endings.take_unannounced():
+        for job, error in self.recorder.announcer.take_unannounced():
             self.pool.announce(job, error)
 
     def _start_over(self) -> None:

@@ -19,7 +19,7 @@ away), NO_PASS_ON (who has no room for what it was told of keeps it to itself; f
 Left out: whatever makes a job READY but an enqueue (each such verb sends after its commit, too), the length of sleeps,
 and a connection that breaks: the worker that connects again looks.
 
-test_model.py explores it: with two workers and two producers 5.7 million states, and 9.6 million with HANG;
+test_model.py explores it: with two workers and two producers 2.6 million states, and 4.1 million with HANG;
 TEST_MODEL=large goes further.
 */
 

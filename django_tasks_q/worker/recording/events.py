@@ -7,10 +7,10 @@ from ...services.registry import Registry
 from ...services.statistics import StatisticsCollector
 from ...signals import job_finished, job_lost, job_retrying, job_superseded
 
-__all__ = ["Endings", "send_recorded", "send_superseded"]
+__all__ = ["Announcer", "send_recorded", "send_superseded"]
 
 
-class Endings:
+class Announcer:
     """Announces how runs have ended, once the database has it: in statistics and signals."""
 
     def __init__(self, registry: Registry) -> None:

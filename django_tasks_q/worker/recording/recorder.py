@@ -13,7 +13,7 @@ from ...brokers.values import ClaimedJob, Outcome, Recorded
 from ...services.base import Service
 from ...services.registry import Registry
 from ...task_options import EXPIRES_AT
-from .events import Endings
+from .events import Announcer
 from .log_book import LogBook
 from .salvage import Ended, Salvage
 
@@ -32,7 +32,7 @@ class Recorder:
     def __init__(self, broker: Broker, registry: Registry) -> None:
         self.broker = broker
         self.registry = registry
-        self.endings = Endings(registry)
+        self.announcer = Announcer(registry)
         self.held: list[Ended] = []
         # Outcomes that could not be recorded with the others.
         self.salvage = Salvage(broker)
@@ -95,7 +95,7 @@ class Recorder:
         ended = [(job, recorded.actual(released_outcome(job))) for job in jobs if job.id in recorded.cancelled]
         self.finished += len(ended)
         for job, outcome in ended:
-            self.endings.note_recorded(job, outcome)
+            self.announcer.note_recorded(job, outcome)
         self.salvage.hold_back((job, released_outcome(job)) for job in jobs if job.id in recorded.locked)
 
     def start_over(self) -> None:
@@ -131,9 +131,8 @@ class Recorder:
     @property
     def is_full(self) -> bool:
         """Whether no more jobs should begin before some of what is held is written."""
-        return self._weight + self.lines.weight > LARGEST_HELD or bool(
-            self.salvage.parts and len(self.salvage) > BATCH
-        )
+        is_heavy = self._weight + self.lines.weight > LARGEST_HELD
+        return is_heavy or (bool(self.salvage.parts) and len(self.salvage) > BATCH)
 
     def unrecorded(self) -> list[Ended]:
         """Return everything that is not in the database."""
@@ -160,12 +159,12 @@ class Recorder:
         """A child has recorded this one itself."""
         self.lines.drop(job)
         self.finished += 1
-        self.endings.note_recorded(job, outcome)
+        self.announcer.note_recorded(job, outcome)
 
     def note_superseded(self, job: ClaimedJob, outcome: Outcome) -> None:
         """A child has found that this job belongs to another worker."""
         self.lines.drop(job)
-        self.endings.note_superseded(job, outcome)
+        self.announcer.note_superseded(job, outcome)
 
     def record(self) -> Recorded:
         """Write what is held, in the caller's transaction; return what was recorded.
@@ -253,9 +252,9 @@ class Recorder:
         for job, outcome in ended:
             if outcome.id in known:
                 self.finished += outcome.is_final
-                self.endings.note_recorded(job, outcome)
+                self.announcer.note_recorded(job, outcome)
             else:
-                self.endings.note_superseded(job, outcome)
+                self.announcer.note_superseded(job, outcome)
 
     def _stands(self, outcome: Outcome) -> bool:
         return self.broker.is_recorded(self.registry.worker_id, outcome)
