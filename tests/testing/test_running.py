@@ -73,9 +73,9 @@ class TestWhatAWorkerDoes:
         [failed] = run_jobs()
         assert (failed.status, failed.attempts) == (TaskResultStatus.READY, 1)
         assert run_jobs() == []
-        with travel(timedelta(seconds=59)) as clock:
+        with travel(timedelta(seconds=20)) as clock:
             assert run_jobs() == []
-            clock.shift(timedelta(seconds=2))
+            clock.shift(timedelta(seconds=41))
             [result] = run_jobs()
         assert (result.return_value, result.attempts) == ("done", 2)
         assert [error.exception_class_path for error in result.errors] == ["builtins.OSError"]
