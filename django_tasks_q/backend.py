@@ -111,7 +111,8 @@ class TasksQBackend(BaseTaskBackend):
         except UnserializableError as error:
             error.add_note(f"Changed by the middleware {', '.join(hook.name for hook in self.middleware.enqueue)}.")
             raise
-        _give_metadata(job.task_result, stored)
+        if (job.task_result.task.metadata or {}) != job.metadata:
+            _give_metadata(job.task_result, stored)
         return spec._replace(metadata=stored), job.task_result
 
     def _enqueue(self, prepared: list[Prepared]) -> list[TasksQResult[Any]]:
@@ -257,11 +258,11 @@ def _is_our_class(path: str) -> bool:
 
 def _new_job(spec: JobSpec, result: TasksQResult[Any]) -> NewJob:
     """Return a job as middleware sees it, which may change its metadata: not those of the task, or of other jobs."""
-    _give_metadata(result, spec.metadata)
+    if spec.metadata != NO_METADATA:
+        _give_metadata(result, spec.metadata)
     return NewJob(result, json.loads(spec.metadata))
 
 
 def _give_metadata(result: TasksQResult[Any], stored: str) -> None:
     """Have the task of a result hold a copy of its own of a job's metadata, as it will be read from the row."""
-    if stored != NO_METADATA:
-        object.__setattr__(result, "task", varied(result.task, {"metadata": json.loads(stored)}))
+    object.__setattr__(result, "task", varied(result.task, {"metadata": json.loads(stored)}))

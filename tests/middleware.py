@@ -271,6 +271,14 @@ class ChangesTask(Middleware):
             job.task_result.task.metadata["from"] = "middleware"  # type: ignore[index]
 
 
+class TakesOut(Middleware):
+    """Takes all out of the metadata."""
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> None:
+        for job in jobs:
+            job.metadata.clear()
+
+
 class Enqueues(Middleware):
     """Enqueues a job for each job, and for those as well."""
 

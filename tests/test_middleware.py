@@ -154,6 +154,11 @@ class TestCarrying:
         result.task.metadata["a"]["b"] = 2
         assert given.metadata == {"a": {"b": 1}}
 
+    def test_what_it_takes_out_is_gone_everywhere(self, settings: Any) -> None:
+        use(settings, "TakesOut")
+        result = tasks.add.using(metadata={"a": 1}).enqueue(1, 2)
+        assert result.task.metadata == Job.objects.get().metadata == {}
+
     def test_each_job_of_many_has_its_own(self) -> None:
         request_id.set("r-10")
         results = tasks.noop.enqueue_many([(1,), (2,)])

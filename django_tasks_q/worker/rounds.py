@@ -68,7 +68,7 @@ class Rounds:
             raise
         # After that: a worker that was woken for a ready job should not have to wait for this.
         if not self.shutdown.has_begun:
-            self._look_at_schedule(woken=woken)
+            self._look_at_schedule(woken=woken and not self.polling.is_look_next)
 
     def _run(self) -> None:
         if self.recorder.is_full:

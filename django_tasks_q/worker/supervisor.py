@@ -182,6 +182,9 @@ class Supervisor:
         for part, step in self._steps:
             if part.due_at <= time.monotonic() and not self._do(step):
                 return
+        if not self.polling.demand:
+            # They may have made room.
+            self.rounds.count_demand()
         if not self.database.is_locked:
             self._do(self.rounds.run)
         if self.pass_on.due_at <= time.monotonic() and self.database.is_answering:

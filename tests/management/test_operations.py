@@ -112,6 +112,8 @@ def test_workers_are_asked_by_a_name_or_beginning_that_only_one_has(tasks: Tasks
     scenes.add_worker("mail", status="OFFLINE")
     assert tasks("workers", "drain", "mail").out.startswith(f"{mail.pk} has been asked to drain")
     assert tasks("workers", "drain", one.pk[:-1], "--json").json["asked"] == [one.pk]
+    # What might be another's name is not taken for the beginning of an id.
+    assert tasks("workers", "drain", mail.pk[:-5]).code == 1
     # Several have this name; and an empty one, as of a variable that is not set, is none.
     for word in ("web", ""):
         ran = tasks("workers", "stop", word)

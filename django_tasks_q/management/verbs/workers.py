@@ -17,6 +17,8 @@ __all__ = ["Health", "Workers"]
 HEADERS = (
     "Worker", "Host", ">PID", "Status", "Queues", ">Concurrency", ">Running", ">Finished", ">Memory", ">Heartbeat",
 )  # fmt: skip
+# Characters of an id after its name, with the hyphen between them.
+SHORTEST_BEGINNING = 5
 DEEDS = {"drain": drain, "stop": stop}
 
 
@@ -61,8 +63,14 @@ class Workers(Verb):
 def _id_of(word: str, online: Sequence[WorkerState]) -> str:
     """Return the id of the only worker with this name or beginning; the word itself if there is none, or several."""
     meant = [worker.id for worker in online if worker.is_called(word)]
-    meant = meant or [worker.id for worker in online if word and worker.id.startswith(word)]
+    meant = meant or [worker.id for worker in online if _begins(worker.id, word)]
     return meant[0] if len(meant) == 1 else word
+
+
+def _begins(worker_id: str, word: str) -> bool:
+    """Return whether an id begins with this: with its name and enough more, or it might be the name of another one."""
+    name = worker_id.rpartition("-")[0]
+    return worker_id.startswith(word) and len(word) >= len(name) + SHORTEST_BEGINNING
 
 
 def _row(worker: WorkerState) -> tuple[object, ...]:

@@ -41,6 +41,8 @@ class CancelListener:
         if running is None or running.seq not in self._heard:
             return
         if would_be_lost(frame):
+            # The task may ask before it is interrupted.
+            running.cancel_heard = True
             # Not by an alarm, which is the soft limit's or the task's own.
             _thread.start_new_thread(_signal_again, ())
         else:

@@ -216,11 +216,13 @@ class Executor:
         if isinstance(error, Superseded | Ignore):
             # Not announced: the framework would take it for a failure, and log it as one.
             return set_aside(attempt, error)
-        error, decision, arguments = judge(attempt, error, self.config)
+        # Once: it may be heard at any time.
+        cancelled = attempt.scope.cancel_heard
+        error, decision, arguments = judge(attempt, error, self.config, cancelled=cancelled)
         run = self._failed(attempt.scope, error, decision)
         if arguments is not None:
             run = run._replace(arguments=arguments)
-        if attempt.scope.cancel_heard and isinstance(error, SoftCancel):
+        if cancelled and isinstance(error, SoftCancel):
             run = run._replace(ending=Ending.CANCELLED)
         if not run.retry:
             announce_end(type(self.backend), attempt, ResultStatus.FAILED, run)

@@ -39,8 +39,8 @@ def set_aside(attempt: Attempt, error: Superseded | Ignore) -> Run:
     return Run(attempt.scope.seq, attempt.row.began_at, time.time(), ending, reason=reason)
 
 
-def judge(attempt: Attempt, error: BaseException, config: Options) -> Verdict:
-    """Return what follows from the error of an attempt."""
+def judge(attempt: Attempt, error: BaseException, config: Options, *, cancelled: bool) -> Verdict:
+    """Return what follows from the error of an attempt. cancelled: whether it was to be cancelled."""
     decision = decide_retry(attempt.row, attempt.options, error)
     arguments = None
     if decision.retry and isinstance(error, Retry):
@@ -49,7 +49,7 @@ def judge(attempt: Attempt, error: BaseException, config: Options) -> Verdict:
         except TypeError as refused:
             return Verdict(refusal(refused, error), NO_RETRY)
     # Of what is cancelled there is no other attempt, whatever the error was.
-    return Verdict(error, NO_RETRY if attempt.scope.cancel_heard else decision, arguments)
+    return Verdict(error, NO_RETRY if cancelled else decision, arguments)
 
 
 def decide_retry(row: JobRow, options: TaskOptions, error: BaseException | type[BaseException]) -> RetryDecision:

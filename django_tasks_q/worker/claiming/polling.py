@@ -22,6 +22,8 @@ class Polling:
         # Whether some queue may have got jobs since the last look; and of which queues that is known.
         self.is_requested = True
         self._heard: set[str] = set()
+        # Whether the last claim was of what was heard, so that a look is due before another one of that kind.
+        self.is_look_next = False
         # Whether the last look found less than requested.
         self.is_exhausted = False
         self._rested = False
@@ -69,17 +71,19 @@ class Polling:
         return self.selector.broker.first_claim(self.demand) if self.is_exhausted else self.demand
 
     def take_heard(self) -> list[str]:
-        """Return the queues that the worker was woken for since the last call. They are no look: that comes next."""
-        if not self._heard:
+        """Return the queues that the worker, out of work, was woken for. They are no look: that comes next."""
+        heard, self._heard = self._heard, set()
+        queues = self.selector.expect(sorted(heard)) if heard else []
+        # Not twice in a row: as long as it is woken again and again, other queues would wait.
+        if not self.is_exhausted or self.is_look_next:
             return []
-        queues = self.selector.expect(sorted(self._heard))
-        self._heard.clear()
+        self.is_look_next = bool(queues)
         return queues
 
     def look(self) -> list[str]:
         """Return the queues that may have jobs, in the order in which to claim from them."""
         queues = self.selector.look(now=self.is_requested)
-        self.is_requested = False
+        self.is_requested = self.is_look_next = False
         return queues
 
     def note_found(self, found: int, demand: int) -> None:

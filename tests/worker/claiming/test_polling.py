@@ -85,3 +85,26 @@ def test_a_full_worker_keeps_no_wake_up_to_itself(polling: Polling, pass_on: Pas
     pass_on.run()
     # It is not asleep, and others are woken.
     assert (polling.registry.idle, pass_on.due_at) == (False, math.inf)
+
+
+def test_who_is_woken_again_and_again_looks_in_between(polling: Polling) -> None:
+    """Or other queues would wait, and it would claim a few jobs at a time for ever."""
+    polling.demand = 2
+    look(polling, 0)
+    seen = []
+    for _ in range(4):
+        polling.request(["default"])
+        heard = polling.take_heard()
+        seen.append(heard)
+        assert (polling.is_due, polling.is_requested) == (True, True)
+        if not heard:
+            look(polling, 0)
+    assert seen == [["default"], [], ["default"], []]
+
+
+def test_who_is_not_out_of_work_looks_at_once(polling: Polling) -> None:
+    polling.demand = 1
+    look(polling, 1)
+    polling.request(["default"])
+    assert polling.take_heard() == []
+    assert polling.is_requested
