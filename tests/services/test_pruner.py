@@ -37,7 +37,7 @@ def test_old_results_are_pruned_in_batches_under_load(start_worker: StartWorker)
     insert_results("old failure", ResultStatus.FAILED, 4, 10)
     insert_results("young failure", ResultStatus.FAILED, 2, 10)
     insert_results("young", ResultStatus.SUCCESSFUL, 0.5, 10)
-    jobs = enqueue_many((tasks.nap, (0.002,), {}) for _ in range(6_000))
+    jobs = enqueue_many((tasks.nap, (0.006,), {}) for _ in range(2_000))
     worker = start_worker("--concurrency", "2", "-v", "0", options={"result_ttl": DAY, "failure_ttl": 3 * DAY})
 
     seen = set()
