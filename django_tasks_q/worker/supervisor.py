@@ -278,7 +278,9 @@ class Supervisor:
         self.canceller.listen()
         heard = None if self.shutdown.has_begun else self.notifier.fileno()
         listeners = [(descriptor, False) for descriptor in (self.signals.descriptor, heard) if descriptor is not None]
-        ready = wait_for_any([*listeners, *self.pool.descriptors()], self._seconds_to_wait())
+        most = AHEAD if self.dispatcher.must_look_soon else LONGEST_WAIT
+        seconds = 0.0 if self.intake.has_news else self._sleep.seconds(most)
+        ready = wait_for_any([*listeners, *self.pool.descriptors()], seconds)
         if self.signals.descriptor in ready:
             self.signals.drain()
         if heard in ready:
@@ -290,11 +292,6 @@ class Supervisor:
             heard = self.notifier.take_heard()
             self.polling.request(heard)
             self.pass_on.note_heard(heard)
-
-    def _seconds_to_wait(self) -> float:
-        if self.intake.has_news:
-            return 0.0
-        return self._sleep.seconds(AHEAD if self.dispatcher.must_look_soon else LONGEST_WAIT)
 
     def _load(self) -> Load:
         memory = resident_bytes() + self.pool.memory()
