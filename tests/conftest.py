@@ -23,10 +23,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell has what it runs in the background ignore it, and so would the processes that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "only_on(*databases): about these databases; not part of the others' sessions.")
-    config.addinivalue_line(
-        "markers",
-        "worker: starts real workers, or a project of its own; given to each test with one of their fixtures.",
-    )
+    config.addinivalue_line("markers", "worker: starts real workers; given to each test with one of their fixtures.")
+    config.addinivalue_line("markers", "project: makes a project of its own, or runs programs that take long.")
 
 
 def pytest_report_header() -> str:

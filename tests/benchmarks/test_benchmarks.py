@@ -158,7 +158,7 @@ def test_ours_is_the_first_of_the_peers() -> None:
     assert PEERS[OURS].is_installed()
 
 
-@pytest.mark.worker
+@pytest.mark.project
 @pytest.mark.parametrize("scenario", ["drain", "drain_10kb", "drain_100kb"])
 def test_command_measures_a_drain(tmp_path: Path, scenario: str) -> None:
     """The whole of it, small, on the database of this session, whose server it finds in the environment."""

@@ -9,7 +9,7 @@ from . import floor
 pytestmark = pytest.mark.only_on("postgresql")
 
 
-@pytest.mark.worker
+@pytest.mark.project
 @pytest.mark.django_db  # Not of this session's database, but no connection of Django's is allowed without.
 def test_measures_the_database_and_the_machine() -> None:
     url = require(servers.postgresql_url)

@@ -65,7 +65,7 @@ if sys.version_info < (3, 12):
         ),
     }
 
-pytestmark = [pytest.mark.timeout(SECONDS + 300), pytest.mark.worker]
+pytestmark = [pytest.mark.timeout(SECONDS + 300), pytest.mark.project]
 Outcomes = dict[str, str]
 
 

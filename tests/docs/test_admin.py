@@ -20,7 +20,7 @@ print(client.get("/admin/").content.decode())
 """
 
 
-@pytest.mark.worker
+@pytest.mark.project
 @pytest.mark.only_on("sqlite")
 def test_the_summary_is_on_the_index_page(tmp_path: Path) -> None:
     Project(tmp_path).shell("django-admin startproject mysite\ncd mysite\npython manage.py startapp shop")

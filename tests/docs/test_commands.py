@@ -205,7 +205,7 @@ def fill_beat(shop: Shop) -> None:
     )
 
 
-@pytest.mark.worker
+@pytest.mark.project
 @pytest.mark.parametrize("block", COMMANDS, ids=lambda block: f"{block.heading}-{block.line}")
 def test_a_command_ends_as_the_page_says(block: Block, shop: Shop) -> None:
     fill_beat(shop)
@@ -253,7 +253,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.worker
+@pytest.mark.project
 def test_what_the_page_shows_no_example_of(shop: Shop) -> None:
     with shop.worker():
         script = "".join(
@@ -309,7 +309,7 @@ IN_A_FILE = (
 )
 
 
-@pytest.mark.worker
+@pytest.mark.project
 @pytest.mark.parametrize(("database", "ran"), [("", IN_MEMORY), ("test.sqlite3", IN_A_FILE)])
 def test_a_worker_in_the_tests_of_a_project(database: str, ran: str, shop: Shop) -> None:
     shop.add("mysite/settings.py", f'DATABASES["default"]["TEST"] = {{"NAME": "{database}"}}\n' if database else "")

@@ -24,7 +24,7 @@ APPENDED = ("settings.py", "urls.py")
 PASSWORD = "for tests only"
 
 
-@pytest.mark.worker
+@pytest.mark.project
 def test_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
     project = begin(tmp_path)
     with running(project, "runserver", "--noreload", address := free_address()):

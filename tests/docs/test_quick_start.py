@@ -54,7 +54,7 @@ def database(django_db_blocker: Any) -> Iterator[str]:
             _on_server(f"DROP DATABASE {NAME}")
 
 
-@pytest.mark.worker
+@pytest.mark.project
 def test_what_a_view_enqueues_runs_unless_it_is_rolled_back(tmp_path: Path, database: str) -> None:
     project = _follow(tmp_path, database)
     with _site(project, tmp_path) as address:

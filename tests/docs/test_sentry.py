@@ -122,7 +122,7 @@ def project(tmp_path: Path, sentry: tuple[str, Any]) -> Project:
     shutil.rmtree(project.folder)
 
 
-@pytest.mark.worker
+@pytest.mark.project
 def test_each_failure_is_one_event_and_one_mail(project: Project, sentry: tuple[str, list[dict[str, Any]]]) -> None:
     ids = project.manage("shell", "-c", ENQUEUE).splitlines()[-1].split()
     output = project.manage("taskworker", "--burst", "--concurrency", "2", "--no-scheduler")

@@ -63,7 +63,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project.folder
 
 
-@pytest.mark.worker
+@pytest.mark.project
 @pytest.mark.only_on("sqlite")
 @pytest.mark.parametrize("page", SHOPS, ids=page_name)
 def test_a_page_works_as_a_whole(page: Path, shop: Path, tmp_path: Path) -> None:

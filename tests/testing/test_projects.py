@@ -61,13 +61,13 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-@pytest.mark.worker
+@pytest.mark.project
 def test_manage_py_test(project: Project) -> None:
     modules = ["shop.tests"] if settings.DATABASE == "sqlite" else ["shop.tests", "shop.test_worker"]
     assert "OK" in project.manage("test", *modules)
 
 
-@pytest.mark.worker
+@pytest.mark.project
 def test_pytest(project: Project) -> None:
     chosen = ["-m", "not needs_commits"] if settings.DATABASE == "sqlite" else []
     given = [*plugin_arguments(), *chosen, "--deselect", "shop/tests.py::MemoryTests"]

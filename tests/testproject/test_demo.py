@@ -17,7 +17,7 @@ from ..visitors import Visitor
 from ..waiting import LIMIT, wait_for
 from .conftest import declare
 
-pytestmark = [pytest.mark.only_on("sqlite"), pytest.mark.worker]
+pytestmark = [pytest.mark.only_on("sqlite"), pytest.mark.project]
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery staple"
