@@ -4,11 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.waiting import LIMIT
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
+# Its children connect to the database of the session.
+@pytest.mark.django_db
 def test_a_pool_grows_and_shrinks_and_kills_nothing(tmp_path: Path) -> None:
     """With real children, in a process of its own: they are forked from it."""
     ran = subprocess.run(
