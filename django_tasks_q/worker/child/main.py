@@ -47,7 +47,7 @@ def run_child(
     broker = get_broker(alias)
     capture = _capture(broker.options)
     executor = Executor(alias, capture)
-    outbox = ChannelOutbox(channel, tokens, begun, repeats_reads=broker.dialect.repeats_reads)
+    outbox = ChannelOutbox(channel, tokens, begun, broker.dialect)
     state = ProcessState(channel.fileno(), (tokens.reader, cancels.reader), capture)
     frames = FrameReader(channel)
     channel.sendall(encode_ready())

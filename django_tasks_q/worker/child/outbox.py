@@ -2,6 +2,7 @@
 
 from socket import socket
 
+from ...brokers.dialects.base import Dialect
 from ..wire.begun import BegunMark
 from ..wire.frames import Limit, LogNote, ProgressNote, encode_begin, encode_limit, encode_logs, encode_progress
 from ..wire.tokens import TokenPipe
@@ -31,15 +32,15 @@ class Outbox:
 class ChannelOutbox(Outbox):
     """Sends it to the supervisor. A note is small, so that it goes through the socket in one piece.
 
-    begun: where to write which job has begun. repeats_reads: whether a transaction does not see what others have
-    committed since it began.
+    begun: where to write which job has begun. dialect: asked when an atomic task begins, and not before: a child
+    whose tasks need no database opens no connection.
     """
 
-    def __init__(self, channel: socket, tokens: TokenPipe, begun: BegunMark, *, repeats_reads: bool) -> None:
+    def __init__(self, channel: socket, tokens: TokenPipe, begun: BegunMark, dialect: Dialect) -> None:
         self._channel = channel
         self._tokens = tokens
         self._begun = begun
-        self._repeats_reads = repeats_reads
+        self._dialect = dialect
 
     def begin(self, seq: int, *, displaced: bool, atomic: bool) -> None:
         if displaced:
@@ -47,7 +48,7 @@ class ChannelOutbox(Outbox):
             self._channel.sendall(encode_begin(seq))
             if self._tokens.take() != seq:
                 raise ConnectionResetError("The supervisor is gone.")
-        if not (atomic and self._repeats_reads):
+        if not (atomic and self._dialect.repeats_reads):
             # Or recording the start would keep the task's transaction from recording its end.
             self._begun.set(seq)
 

@@ -4,20 +4,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.waiting import LIMIT
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
-# Its children connect to the database of the session.
-@pytest.mark.django_db
 def test_a_pool_grows_and_shrinks_and_kills_nothing(tmp_path: Path) -> None:
-    """With real children, in a process of its own: they are forked from it."""
+    """With real children, in a process of its own: they are forked from it.
+
+    There is no such database: children whose tasks need none open no connection.
+    """
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.settings", "TEST_DATABASE_NAME": "test_tasksq_none"}
     ran = subprocess.run(
         [sys.executable, "-m", "tests.worker.pools.resizing", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "tests.settings"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
         cwd=ROOT,
         capture_output=True,
         text=True,
