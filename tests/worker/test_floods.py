@@ -191,7 +191,10 @@ def test_dozens_of_dead_workers_are_rescued_by_one_that_lives(start_worker: Star
         Job.objects.create(task_path="tests.tasks.noop", worker_id=f"dead-{number}", **held)
     with beating(worker):
         lost = Worker.objects.filter(status=WorkerStatus.LOST)
-        wait_for(lambda: lost.count() == 30, "all of them to be rescued")
+        wait_for(lambda: lost.count() == 30, "all of them to be found")
+        # A worker is marked first, and its jobs are rescued after that.
+        running = Job.objects.filter(queue_name="elsewhere", status=JobStatus.RUNNING)
+        wait_for(lambda: not running.exists(), "all of their jobs to be rescued")
     rows = Job.objects.filter(queue_name="elsewhere").values_list("status", "attempt", "losses", "displaced")
     # One of two had begun.
     assert Counter(rows) == {("READY", 1, 1, None): 30, ("READY", 0, 0, 1): 30}
