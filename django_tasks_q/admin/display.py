@@ -14,6 +14,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from ..monitoring.counts import Count, Precision
+from ..monitoring.queues import QueueStats
 
 # Text that is shown, perhaps translated only then.
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ __all__ = [
     "names",
     "number",
     "percent",
+    "queue_badge",
     "shortened",
     "size",
     "storable",
@@ -124,6 +126,15 @@ def size(number: int | None) -> str:
 def badge(name: str, label: object) -> SafeString:
     """Return a status as a coloured label; the name chooses the colour."""
     return format_html('<span class="tasksq-badge tasksq-{}">{}</span>', name.lower(), label)
+
+
+def queue_badge(stats: QueueStats) -> SafeString:
+    """Return a badge for what is true of a queue first of all."""
+    if stats.paused:
+        return badge("paused", _("Paused"))
+    if stats.ready and not stats.workers:
+        return badge("unheard", _("No worker"))
+    return badge("running", _("Running")) if stats.running else badge("ready", _("Open"))
 
 
 def below(value: object, text: object) -> SafeString:

@@ -18,7 +18,7 @@ from ..monitoring.queues import QueueStats, queue_stats
 from .actions.base import record
 from .backends import BACKEND_VAR, backend_aliases
 from .base import TasksAdmin
-from .display import Text, badge, counted, duration, link, moment, storable
+from .display import Text, counted, duration, link, moment, queue_badge, storable
 
 __all__ = ["QueueAdmin"]
 
@@ -123,7 +123,7 @@ class QueueAdmin(TasksAdmin[Queue]):
             yield {
                 "name": stats.name,
                 "link": self.list_link(Job, storable(stats.name), alias, queue=stats.name),
-                "state": _state(stats),
+                "state": queue_badge(stats),
                 "since": moment(rows[stats.name].changed_at) if stats.paused and stats.name in rows else "",
                 "paused": stats.paused,
                 "counts": [self._count(alias, stats, status) for status in STATUSES],
@@ -140,11 +140,3 @@ class QueueAdmin(TasksAdmin[Queue]):
 
     def _history(self, row: Queue | None, alias: str) -> str:
         return link(self.url(Queue, "history", row.pk, **{BACKEND_VAR: alias}), _("History")) if row else ""
-
-
-def _state(stats: QueueStats) -> str:
-    if stats.paused:
-        return badge("paused", _("Paused"))
-    if stats.ready and not stats.workers:
-        return badge("unheard", _("No worker"))
-    return badge("running", _("Running")) if stats.running else badge("ready", _("Open"))

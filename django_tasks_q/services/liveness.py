@@ -105,6 +105,6 @@ def _belongs_to_another(pid: int) -> bool:
     except PermissionError:
         return True
     except ProcessLookupError:
-        # Signal 0 is not sent: it only checks.
-        pass
+        return False
+    # Signal 0 is not sent: it only checks.
     return False

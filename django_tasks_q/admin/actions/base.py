@@ -16,11 +16,11 @@ from ...models import Job, Result, Worker
 from ..backends import backend_aliases
 from ..display import Text
 
-__all__ = ["Deeds", "Row", "Skipped", "Verb", "act", "load", "perform", "record", "tell"]
+__all__ = ["Effects", "Row", "Skipped", "Verb", "act", "changed", "load", "numbers", "perform", "record", "tell"]
 
 Row = Job | Result | Worker
 # The keys of the rows that an action was applied to, by what was done.
-Deeds = Mapping[str, Set[uuid.UUID | str]]
+Effects = Mapping[str, Set[uuid.UUID | str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Verb:
     done: the message with how many; entry: the text for the history; left: why the others were skipped.
     """
 
-    act: Callable[[list[Any], str, str], Deeds]
+    act: Callable[[list[Any], str, str], Effects]
     done: Mapping[str, Text]
     entry: Text
     left: Callable[[Sequence[Row | Skipped]], Iterable[str]]
@@ -53,31 +53,41 @@ def load(queryset: QuerySet[Row]) -> list[Row]:
 
 def perform(request: HttpRequest, verb: Verb, rows: Sequence[Row]) -> set[uuid.UUID | str]:
     """Do it; write the history; tell the user how many rows changed, how many not, and why. Return the ids changed."""
-    deeds = act(request, verb, rows)
-    touched = set().union(*deeds.values())
-    numbers = {deed: len(ids) for deed, ids in deeds.items()}
-    tell(request, verb, numbers, [row for row in rows if row.pk not in touched])
+    effects = act(request, verb, rows)
+    touched = changed(effects)
+    tell(request, verb, numbers(effects), [row for row in rows if row.pk not in touched])
     return touched
 
 
-def act(request: HttpRequest, verb: Verb, rows: Sequence[Row]) -> Deeds:
+def act(request: HttpRequest, verb: Verb, rows: Sequence[Row]) -> Effects:
     """Do it, and write the history; return the ids of the changed rows, by what was done."""
     username = request.user.get_username()
     known = backend_aliases()
-    deeds: dict[str, set[uuid.UUID | str]] = {deed: set() for deed in verb.done}
+    effects: dict[str, set[uuid.UUID | str]] = {effect: set() for effect in verb.done}
     for alias, keys in _by_backend(rows).items():
         if alias in known:
-            for deed, touched in verb.act(keys, alias, username).items():
-                deeds[deed] |= touched
-    if done := [row for row in rows if any(row.pk in touched for touched in deeds.values())]:
+            for effect, ids in verb.act(keys, alias, username).items():
+                effects[effect] |= ids
+    touched = changed(effects)
+    if done := [row for row in rows if row.pk in touched]:
         record(request, done, verb.flag, verb.entry)
-    return deeds
+    return effects
+
+
+def changed(effects: Effects) -> set[uuid.UUID | str]:
+    """Return the ids of all rows that were changed, whatever was done to them."""
+    return set().union(*effects.values())
+
+
+def numbers(effects: Effects) -> dict[str, int]:
+    """Return how many rows were changed, by what was done."""
+    return {effect: len(ids) for effect, ids in effects.items()}
 
 
 def tell(request: HttpRequest, verb: Verb, done: Mapping[str, int], left: Sequence[Row | Skipped]) -> None:
     """Tell the user what was done to how many rows, how many were skipped, and why."""
-    for deed, words in verb.done.items():
-        if number := done.get(deed):
+    for effect, words in verb.done.items():
+        if number := done.get(effect):
             messages.success(request, words % {"count": number})
     for text in _left_alone(verb, left, backend_aliases()):
         messages.warning(request, text)

@@ -27,7 +27,7 @@ from ...monitoring.counts import Count, count
 from ..backends import aliases_in
 from ..base import TasksAdmin
 from ..display import Text, counted
-from .base import Row, Skipped, Verb, act, load, perform, tell
+from .base import Row, Skipped, Verb, act, changed, load, numbers, perform, tell
 
 __all__ = ["Bulk", "run"]
 
@@ -176,9 +176,8 @@ def _go_on(
     verb = bulk.make(form.cleaned_data if form is not None else {})
     until = time.monotonic() + STEP
     for rows in _batches(_eligible(queryset, bulk), bulk, progress):
-        deeds = act(request, verb, rows)
-        touched = set().union(*deeds.values())
-        done = Counter({deed: len(keys) for deed, keys in deeds.items()})
+        effects = act(request, verb, rows)
+        touched, done = changed(effects), Counter(numbers(effects))
         left = Counter(f"{row.backend} {row.status}" for row in rows if row.pk not in touched)
         progress = replace(
             progress,

@@ -11,7 +11,7 @@ from ...control import jobs, workers
 from ...control.queues import find_refusal
 from ...exceptions import WorkerNotFound
 from ..display import Text
-from .base import Deeds, Row, Skipped, Verb
+from .base import Effects, Row, Skipped, Verb
 
 __all__ = ["CANCEL", "DELETE", "DRAIN", "RETRY", "RUN_NOW", "STOP", "moved"]
 
@@ -19,7 +19,7 @@ __all__ = ["CANCEL", "DELETE", "DRAIN", "RETRY", "RUN_NOW", "STOP", "moved"]
 # cancel
 
 
-def _cancel(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
+def _cancel(ids: list[uuid.UUID], alias: str, username: str) -> Effects:
     return jobs.cancel(ids, backend=alias, by=username)._asdict()
 
 
@@ -47,7 +47,7 @@ CANCEL = Verb(
 # retry
 
 
-def _retry(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
+def _retry(ids: list[uuid.UUID], alias: str, username: str) -> Effects:
     return {"done": jobs.retry(ids, backend=alias)}
 
 
@@ -76,7 +76,7 @@ RETRY = Verb(
 # delete
 
 
-def _delete(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
+def _delete(ids: list[uuid.UUID], alias: str, username: str) -> Effects:
     # Results that were pruned in the meantime count as deleted.
     jobs.delete(ids, backend=alias)
     return {"done": set(ids)}
@@ -94,7 +94,7 @@ DELETE = Verb(
 # run now
 
 
-def _run_now(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
+def _run_now(ids: list[uuid.UUID], alias: str, username: str) -> Effects:
     return {"done": jobs.run_now(ids, backend=alias)}
 
 
@@ -132,7 +132,7 @@ def _refusal(queue: str | None, alias: str) -> str | None:
 def moved(queue: str | None, priority: int | None) -> Verb:
     """Return the verb that moves jobs to another queue, another priority, or both."""
 
-    def act(ids: list[uuid.UUID], alias: str, username: str) -> Deeds:
+    def act(ids: list[uuid.UUID], alias: str, username: str) -> Effects:
         if _refusal(queue, alias):
             return {"done": set()}
         return {"done": jobs.move(ids, backend=alias, to_queue=queue, priority=priority)}
@@ -159,7 +159,7 @@ def moved(queue: str | None, priority: int | None) -> Verb:
 def asked(ask: Callable[..., bool], done: Text, entry: Text) -> Verb:
     """Return the verb that sends workers a request."""
 
-    def act(ids: list[str], alias: str, username: str) -> Deeds:
+    def act(ids: list[str], alias: str, username: str) -> Effects:
         return {"done": {worker_id for worker_id in ids if _ask(ask, worker_id, alias)}}
 
     return Verb(act=act, done={"done": done}, entry=entry, left=_not_asked)

@@ -9,7 +9,20 @@ from ...monitoring.queues import QueueStats
 from ...monitoring.running import RunningJob
 from ...monitoring.workers import WorkerState
 from ...results import Progress
-from ..display import badge, code, counted, duration, link, moment, names, number, shortened, size, storable
+from ..display import (
+    badge,
+    code,
+    counted,
+    duration,
+    link,
+    moment,
+    names,
+    number,
+    queue_badge,
+    shortened,
+    size,
+    storable,
+)
 from ..schedules.display import next_run, words
 from .viewer import Viewer
 
@@ -24,19 +37,11 @@ def queue_row(viewer: Viewer, queue: QueueStats) -> dict[str, object]:
     ]
     return {
         "name": link(viewer.url(Job, queue=queue.name), storable(queue.name)),
-        "state": _queue_state(queue),
+        "state": queue_badge(queue),
         "counts": counts,
         "oldest": duration(queue.oldest_ready_seconds),
         "workers": queue.workers,
     }
-
-
-def _queue_state(queue: QueueStats) -> str:
-    if queue.paused:
-        return badge("paused", _("Paused"))
-    if queue.ready and not queue.workers:
-        return badge("unheard", _("No worker"))
-    return badge("running", _("Running")) if queue.running else badge("ready", _("Open"))
 
 
 def running_row(viewer: Viewer, job: RunningJob) -> dict[str, object]:

@@ -25,7 +25,7 @@ ORIGINS = {
 class ScheduleColumns(TasksAdmin[Schedule]):
     """Shows the schedules."""
 
-    list_display = ("shown_name", "state", "next_run", "last_run", "deeds")
+    list_display = ("shown_name", "state", "next_run", "last_run", "acts")
     list_display_links = ("shown_name",)
 
     @admin.display(description=gettext_lazy("schedule"))
@@ -61,10 +61,10 @@ class ScheduleColumns(TasksAdmin[Schedule]):
         return str(ORIGINS[ScheduleOrigin(row.origin)])
 
     @admin.display(description=gettext_lazy("run, pause"))
-    def deeds(self, row: Any) -> str:
+    def acts(self, row: Any) -> str:
         """Buttons of the list's own form, which has the CSRF token."""
         return format_html(
-            '<span class="tasksq-deeds">{}</span>',
+            '<span class="tasksq-acts">{}</span>',
             format_html_join(
                 "",
                 '<button type="submit" name="from_list" value="1" formaction="{}" class="button" aria-label="{}">{}'

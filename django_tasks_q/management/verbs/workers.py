@@ -19,7 +19,7 @@ HEADERS = (
 )  # fmt: skip
 # Characters of an id after its name, with the hyphen between them.
 SHORTEST_BEGINNING = 5
-DEEDS = {"drain": drain, "stop": stop}
+REQUESTS = {"drain": drain, "stop": stop}
 
 
 class Workers(Verb):
@@ -27,7 +27,7 @@ class Workers(Verb):
     help = "Show the workers, and which of them have stopped reporting; or ask some of them to exit."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("act", nargs="?", choices=DEEDS, help="Drain: when their jobs have; stop: now.")
+        parser.add_argument("act", nargs="?", choices=REQUESTS, help="Drain: when their jobs have; stop: now.")
         parser.add_argument(
             "ids", nargs="*", metavar="ID", help="With drain or stop: the ids of workers, or a name that only one has."
         )
@@ -40,21 +40,21 @@ class Workers(Verb):
         text = table(HEADERS, [_row(worker) for worker in found]) if found else "No workers found."
         return Answer([asdict(worker) for worker in found], text)
 
-    def _ask(self, backend: str, deed: str, ids: list[str]) -> Answer:
+    def _ask(self, backend: str, request: str, ids: list[str]) -> Answer:
         """Ask workers to exit. It succeeds only if each is running, and had not been asked before."""
         if not ids:
-            self.refuse(f"{deed} needs the ids of workers")
+            self.refuse(f"{request} needs the ids of workers")
         asked, refused = [], {}
         online = [worker for worker in workers(backend) if worker.status in ALIVE]
         for worker_id in dict.fromkeys(_id_of(word, online) for word in ids):
             try:
-                done = DEEDS[deed](worker_id, backend=backend)
+                done = REQUESTS[request](worker_id, backend=backend)
             except WorkerNotFound as error:
                 refused[worker_id] = str(error)
             else:
                 asked += [worker_id] if done else []
                 refused |= {} if done else {worker_id: f"{worker_id} has been asked to end already."}
-        lines = [f"{worker_id} has been asked to {deed}: it will at its next heartbeat." for worker_id in asked]
+        lines = [f"{worker_id} has been asked to {request}: it will at its next heartbeat." for worker_id in asked]
         lines += [f"Not asked: {why}" for why in refused.values()]
         document = {"asked": asked, "refused": [{"id": name, "why": why} for name, why in refused.items()]}
         return Answer(document, "\n".join(map(line, lines)), ok=bool(asked) and not refused)
