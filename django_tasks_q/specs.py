@@ -89,7 +89,7 @@ class TaskTemplate(NamedTuple):
     alias: str
 
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Prepared:
-        """Return the job of a call. Raise TypeError where the task does not take it, or it cannot be stored."""
+        """Return the job of a call. Raise TypeError if the task does not take it, or it cannot be stored."""
         task = self.task
         spec = fill_template(self.spec, args, kwargs, self.options.max_payload)
         if self.options.check_arguments:
@@ -120,7 +120,7 @@ def look_at_task(task: Any, now: datetime, options: Options, alias: str) -> Task
 
 
 def find_run_after(run_after: datetime | timedelta | None, now: datetime) -> datetime | None:
-    """Return an aware datetime where USE_TZ is on, else a naive one. Raise InvalidTask where no datetime is so far."""
+    """Return an aware datetime if USE_TZ is on, else a naive one. Raise InvalidTask if no datetime is so far."""
     try:
         # Not on the wall, whose clock may be changed in between.
         moment = to_stored(to_aware(now) + run_after) if isinstance(run_after, timedelta) else run_after
